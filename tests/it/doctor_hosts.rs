@@ -1,4 +1,4 @@
-//! `wecrelay doctor` on hosts: what they say themselves, who is refused, who is silent.
+//! `wecrelay doctor` on hosts: their own reports, rejected hosts, silent hosts.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -7,7 +7,7 @@ use crate::support::{Relay, TempDir, numbered_event, run, wait_for};
 
 const FORWARDER: &str = "Microsoft-Windows-Forwarding/Operational";
 
-/// What a host writes that may read none of the channels it is asked for.
+/// The report of a host that cannot read any of the requested channels.
 fn report() -> String {
     format!(
         "<Event xmlns='http://schemas.microsoft.com/win/2004/08/events/event'><System>\
@@ -19,7 +19,7 @@ fn report() -> String {
     )
 }
 
-/// The flags but for `--listen`, which differs where the relay is asked.
+/// The flags except `--listen`, which differs if the running relay is queried.
 fn flags(dir: &TempDir) -> Vec<String> {
     let output = format!("file:{}", dir.file("out"));
     let flags = [
@@ -52,7 +52,7 @@ fn send(dir: &TempDir, relay: &Relay, machine: &str, event: &str) {
     assert!(output.status.success(), "{output:?}");
 }
 
-/// One that speaks HTTP and no NTLM.
+/// A client that uses HTTP without NTLM.
 fn stranger(relay: &Relay) {
     let mut stream = TcpStream::connect(("127.0.0.1", relay.port())).unwrap();
     stream
@@ -100,7 +100,7 @@ fn a_host_says_itself_what_is_wrong_and_a_refused_one_is_named() {
         let (text, code) = doctor(&dir, relay.port(), &[]);
         text.contains("refused (").then_some((text, code))
     });
-    // Others may be well.
+    // Other hosts may be healthy.
     assert_eq!(code, Some(0), "{text}");
     assert_all(
         &text,
@@ -151,7 +151,7 @@ fn a_silent_host_is_a_finding_with_what_to_do_there() {
     assert_eq!(relay.source("web2.example.test").enumerate().len(), 1);
     let port = relay.port();
     assert!(relay.process.terminate().success());
-    // That was long ago.
+    // Move that into the past.
     let database = rusqlite::Connection::open(dir.file("state/wecrelay.db")).unwrap();
     let long_ago = "UPDATE relay SET started = 1; UPDATE host SET facts = json_set(facts, \
         '$.subscriptions[0].offered', 1, '$.subscriptions[0].patience', 1)";

@@ -1,5 +1,5 @@
-//! Hosts that come with a password in each request, played by the real curl and
-//! openssl (`scripts/peers` installs them).
+//! Hosts that send a password with each request, simulated with the real curl and openssl
+//! (`scripts/peers` installs them).
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -25,7 +25,7 @@ struct Site {
 }
 
 impl Site {
-    /// With a line for NTLM and Basic, and one for Digest with these algorithms.
+    /// With an account line for NTLM and Basic, and one for Digest with these algorithms.
     fn new(algorithms: &[Algorithm]) -> Self {
         let dir = TempDir::new();
         let root = Issued::root("Test Root");
@@ -55,7 +55,7 @@ impl Site {
         }
     }
 
-    /// Adds one with a name that every program can spell.
+    /// Adds an account whose name every program supports.
     fn add_account(&self, password: &str) {
         let account: accounts::Account = r"ACME\curl".parse().unwrap();
         let mut lines = std::fs::read_to_string(&self.users).unwrap();
@@ -88,7 +88,7 @@ impl Site {
         }
     }
 
-    /// Asks for the subscriptions with curl.
+    /// Requests the subscriptions with curl.
     fn curl(&self, url: &str, arguments: &[&str]) -> Asked {
         let output = self.command(url, arguments).output();
         Asked::new(
@@ -126,10 +126,10 @@ impl Site {
     }
 }
 
-/// What came of a request of curl.
+/// The result of a request by curl.
 #[derive(Debug)]
 struct Asked {
-    /// Of the last answer.
+    /// Status of the last answer.
     status: u16,
     body: String,
     /// Headers in both directions.
@@ -150,7 +150,7 @@ impl Asked {
         }
     }
 
-    /// What was offered in answers of status 401.
+    /// The methods offered in answers with status 401.
     fn offers(&self) -> Vec<&str> {
         let lines = self.trace.lines();
         lines
@@ -182,7 +182,7 @@ fn user(password: &str) -> String {
     format!("{NAME}:{password}")
 }
 
-/// The right password gets the subscriptions with this profile, others get nothing.
+/// With this profile, the correct password gets the subscriptions, and others get nothing.
 #[track_caller]
 fn is_let_in_by_password(site: &Site, relay: &mut Relay, url: &str, method: &str, profile: &str) {
     let right = site.curl(url, &[method, "--user", &user(PASSWORD)]);
@@ -307,9 +307,9 @@ fn the_methods_are_offered_in_order() {
     );
 }
 
-/// curl's NTLM knows no sealing: TLS has to do that. Nor does it know names that are not ASCII.
-/// Debian 12's curl sends neither channel bindings nor a MIC: whoever carries somebody's
-/// three messages here looks the same.
+/// curl's NTLM supports neither sealing, so it needs TLS, nor names outside ASCII. Debian 12's
+/// curl sends neither channel bindings nor a MIC, which is indistinguishable from an attacker
+/// who relays a host's three messages.
 #[test]
 fn curl_with_ntlm_inside_tls_is_refused_unless_bindings_are_not_asked_for() {
     let site = Site::new(&Algorithm::ALL);
@@ -361,7 +361,7 @@ fn a_nonce_from_before_a_reload_is_stale_and_curl_takes_the_new_one() {
     let site = Site::new(&Algorithm::ALL);
     let mut relay = site.secure(&["--digest"]);
     let url = secure_url(&relay);
-    // The answer is in the head, and judged when the slow body has come: time for the reload.
+    // The response is in the head, and checked after the slow body, which leaves time for the reload.
     let arguments = ["--digest", "--user", &user(PASSWORD), "--limit-rate", "30k"];
     let command = site.command(&url, &arguments);
     let body = format!("{}{}", envelope(), " ".repeat(120_000));
@@ -405,7 +405,7 @@ fn an_answer_of_digest_is_taken_once() {
     assert!(challenge.contains("stale=true"), "{challenge}");
 }
 
-/// Basic vouches for one request: the next on the connection has to bring it too.
+/// Basic authenticates one request: the next one on the connection must contain it, too.
 #[test]
 fn each_request_needs_the_password() {
     let site = Site::new(&Algorithm::ALL);

@@ -25,7 +25,7 @@ fn start(port: u16, dir: &TempDir, url: &str, more: &[&str]) -> Relay {
     Relay::start_on(port, dir, &arguments)
 }
 
-/// A relay that is refused a start: exit code 2, and what it says.
+/// A relay that fails to start: checks for exit code 2, and returns its message.
 #[track_caller]
 fn refused(dir: &TempDir, url: &str) -> String {
     let output = format!("file:{}", dir.file("out"));
@@ -78,8 +78,8 @@ fn a_host_goes_on_at_another_relay_where_it_was() {
     assert_eq!(postgres.sql("SELECT gen FROM wecrelay_bookmark"), "10");
 }
 
-/// A relay stands still with a batch that it has not read, as on a machine that is overloaded.
-/// Its host goes on at another relay; then it reads the batch, and the row.
+/// A relay is suspended with an unread batch, as on an overloaded machine. Its host continues at
+/// another relay; then the first relay reads the batch and the row.
 #[test]
 fn a_batch_that_is_read_after_its_host_has_left_does_not_take_the_bookmark_back() {
     let (postgres, a, b) = (Postgres::start(), TempDir::new(), TempDir::new());

@@ -1,4 +1,4 @@
-//! `--user` and `--group`: root binds the port and is root no more, also not in its groups.
+//! `--user` and `--group`: root binds the port, then drops its privileges, including its groups.
 
 use std::os::unix::fs::MetadataExt;
 
@@ -16,14 +16,14 @@ fn ids(relay: &Relay, name: &str) -> Vec<u32> {
 #[test]
 fn root_becomes_the_user_for_good_and_the_relay_works() {
     if !rustix::process::geteuid().is_root() {
-        // Without root there is nothing to give up, and the flag has to say so.
+        // Without root, no privileges can be dropped, which must be an error.
         let refused = run(&["--anonymous", "127.0.0.1", "--user", "nobody"]);
         assert_eq!(refused.status.code(), Some(2));
         assert!(String::from_utf8_lossy(&refused.stderr).contains("only root"));
         return;
     }
     let dir = TempDir::new();
-    // The folder above is root's alone: what is under it must have been made before.
+    // Only root can write to the parent folder, so the state folder must have been created before.
     let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(dir.path(), open).unwrap();
     let mut relay = Relay::start(&dir, &["--user", "nobody", "--group", "nogroup"]);

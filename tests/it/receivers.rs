@@ -1,6 +1,6 @@
-//! Receivers that misbehave: stuck, slow, resetting, refusing, without an address.
-//! Memory stays bounded, hosts keep their events and are told so in time, and all
-//! goes on by itself afterwards.
+//! Receivers that misbehave: stuck, slow, resetting, rejecting, without an address. Memory
+//! stays bounded, hosts keep their events and are answered in time, and the relay recovers
+//! automatically.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -12,7 +12,7 @@ use crate::support::{
     SyslogNg, Talk, Tally, TempDir, free_port, numbered_event, run, wait_for, wait_for_all,
 };
 
-/// How long the played hosts wait for an answer.
+/// Timeout of the simulated hosts.
 const TIMEOUT: Duration = Duration::from_secs(8);
 
 #[test]
@@ -73,7 +73,7 @@ fn a_stuck_receiver_makes_no_memory_grow() {
     };
     let hosts: Vec<_> = (0..12).map(start).collect();
     hosts.into_iter().for_each(|host| host.join().unwrap());
-    // 48 batches of 200 kB, or 400 kB as they came: were they kept, it would be seen.
+    // 48 batches of 200 kB, or 400 kB as received: keeping them would be visible.
     let memory = relay.memory();
     assert!(memory < 30_000, "the relay took {memory} kB");
 }
@@ -92,7 +92,7 @@ fn a_slow_receiver_gets_everything_once() {
 fn a_receiver_that_resets_in_mid_frame_gets_everything_in_order() {
     let stage = Stage::start();
     let mut random = Random::new(7);
-    // Each gets further than the one before, for each repeats the replay window first.
+    // Each connection must get further, because it repeats the replay window first.
     let mut reach = (1..=8).map(|number| number * 40_000);
     stage.proxy.plan(move || {
         reach.next().map_or(Plan::NONE, |bytes| Plan {
@@ -167,7 +167,7 @@ fn a_name_without_an_address_is_said_once_and_holds_back() {
     wait_for_log(&relay, "hosts wait");
 }
 
-/// A host's batch is answered 503 before its own time is over.
+/// A host's batch is answered 503 before the host's timeout.
 #[track_caller]
 fn assert_unavailable_in_time(host: &mut Player) {
     let ledger = Ledger::default();
@@ -198,7 +198,7 @@ fn wait_for_log(relay: &Relay, text: &str) {
     wait_for(text, || relay.process.log().contains(text).then_some(()));
 }
 
-/// Lines of the log that tell of it, apart from the one that lists the outputs.
+/// Number of log lines with this text, except the one that lists the outputs.
 fn said(log: &str, text: &str) -> usize {
     let lines = log.lines().filter(|line| !line.contains("wecrelay "));
     lines.filter(|line| line.contains(text)).count()
@@ -231,7 +231,7 @@ impl Stage {
         }
     }
 
-    /// So many hosts deliver so many events; gives what was acknowledged.
+    /// Delivers `events` events from `hosts` hosts; returns what was acknowledged.
     fn deliver(&self, hosts: u32, events: u32) -> Vec<(u32, u32)> {
         let start = |number| {
             let random = Random::new(u64::from(number));
@@ -253,7 +253,7 @@ impl Stage {
     }
 }
 
-/// What `check --probe` prints of an output, and whether it was content.
+/// Whether `check --probe` succeeds for an output, and its report.
 fn probed(output: &str) -> (bool, String) {
     let dir = TempDir::new();
     let state = dir.file("state");
@@ -299,7 +299,7 @@ fn a_probe_tells_which_protocol_a_port_speaks() {
         assert!(text.contains(said), "{scheme}: {text}");
         assert_eq!(success, content, "{scheme}: {text}");
     }
-    // Nothing of a question is a message there.
+    // No part of a probe is a message there.
     let mut records = Vec::new();
     plain.each_record(|record| records.push(record));
     syslog_ng.each_record(|record| records.push(record));

@@ -1,5 +1,5 @@
-//! The recipes of `contrib` in the real daemons: each file as it is shipped, but for
-//! addresses and paths, takes what a relay sends and leaves it where it says.
+//! The recipes of `contrib` in the real daemons: each file, unchanged except for addresses and
+//! paths, accepts the relay's messages and writes them where its comment describes.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -15,7 +15,7 @@ use crate::support::{
 const HOST: &str = "ws-07.example.test";
 const EVENTS: usize = 3;
 
-/// A shipped file with these places put elsewhere; each must stand in it.
+/// A shipped file with these replacements, each of which must apply.
 fn recipe(name: &str, places: &[(&str, &str)]) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("contrib");
     let mut text = std::fs::read_to_string(path.join(name)).unwrap();
@@ -62,14 +62,14 @@ fn started(command: Command, port: u16) -> Process {
     process
 }
 
-/// Numbered events through a relay with this output.
+/// Sends numbered events through a relay with this output.
 fn forward(output: &str) {
     let dir = TempDir::new();
     let relay = Relay::start(&dir, &["--output", output]);
     send(&relay, &numbered_file(&dir, EVENTS), EVENTS, HOST);
 }
 
-/// The lines of a file once all are there.
+/// Waits for all lines of a file, and returns them.
 fn lines(path: &str) -> Vec<String> {
     wait_for(path, || {
         let text = std::fs::read_to_string(path).ok()?;
@@ -191,7 +191,7 @@ fn syslog_ng_takes_tls_from_the_relay_that_is_named() {
     assert_text(&dir.file(&format!("windows/{HOST}.log")));
 }
 
-/// An HTTP server that is content with everything: path and body of what has one.
+/// An HTTP server that accepts everything, and returns path and body of requests with a body.
 fn sink() -> (u16, Receiver<(String, String)>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -236,7 +236,7 @@ fn answer(stream: TcpStream, sender: &Sender<(String, String)>) -> Option<()> {
     .ok()
 }
 
-/// All bodies, until every event is in them; each must have come to this path.
+/// All bodies until every event is in them; each must have been posted to this path.
 fn posted(receiver: &Receiver<(String, String)>, path: &str) -> String {
     let mut all = String::new();
     wait_for("the events at the sink", || {
@@ -250,7 +250,7 @@ fn posted(receiver: &Receiver<(String, String)>, path: &str) -> String {
     all
 }
 
-/// Each line is JSON, and the events are in it in their order.
+/// Checks that each line is JSON, and that the events are in order.
 fn assert_lines_of_json(body: &str, name: &str) {
     let lines = body.lines().filter(|line| !line.is_empty());
     let values: Vec<serde_json::Value> = lines
@@ -263,7 +263,7 @@ fn assert_lines_of_json(body: &str, name: &str) {
     assert_eq!(sequences, ["0", "1", "2"], "{body}");
 }
 
-/// rsyslog with the recipe for Elasticsearch, which stands at that port; and its own port.
+/// rsyslog with the recipe for Elasticsearch at port `http`; returns its own port, too.
 fn elastic_rsyslog(dir: &TempDir, http: u16) -> (Process, u16) {
     let port = free_port();
     let (number, server) = (format!("port=\"{port}\""), format!("serverport=\"{http}\""));
@@ -284,15 +284,15 @@ fn rsyslog_hands_documents_to_elasticsearch() {
     forward(&format!("relp://127.0.0.1:{port}?max=256K"));
     let body = posted(&receiver, "/_bulk");
     assert_lines_of_json(&body, "winlog");
-    // Elasticsearch 8 refuses a type.
+    // Elasticsearch 8 rejects a type.
     assert!(
         body.contains("\"create\"") && !body.contains("_type"),
         "{body}"
     );
 }
 
-/// What arrives at a path of the sink by a recipe that has this URL, once `send` has sent
-/// to an output.
+/// The data that arrives at a path of the sink through a recipe with this URL, after `send` has
+/// sent to an output.
 fn posted_by_syslog_ng<T>(
     name: &str,
     url: &str,
@@ -308,7 +308,7 @@ fn posted_by_syslog_ng<T>(
         ("port(601)", number.as_str()),
         (url, &here),
         ("/var/lib/syslog-ng", &spool),
-        // The file of the queue is laid out at once in its full size.
+        // The queue file is allocated at its full size.
         ("disk-buf-size(4294967296)", "disk-buf-size(10485760)"),
         ("mem-buf-size(67108864)", "mem-buf-size(1048576)"),
     ];
@@ -354,7 +354,7 @@ fn syslog_ng_pushes_lines_to_loki() {
     assert_eq!(sequences, ["0", "1", "2"], "{body}");
 }
 
-/// Events that receivers stumble over through a relay with this output.
+/// Sends difficult events through a relay with this output.
 fn forward_hard(output: &str, events: &[Hard]) {
     let dir = TempDir::new();
     let relay = Relay::start(&dir, &["--output", output, "--allow-unencrypted"]);
@@ -366,9 +366,9 @@ fn forward_hard(output: &str, events: &[Hard]) {
     }
 }
 
-/// Where a recipe puts the parts of a message.
+/// Where a recipe writes the parts of a message.
 struct Places {
-    /// The object of structured data.
+    /// The object with structured data.
     data: &'static str,
     provider: &'static str,
     process: &'static str,
@@ -376,7 +376,7 @@ struct Places {
     time: Option<&'static str>,
 }
 
-/// A recipe's document holds every field of every event.
+/// Checks that a recipe's documents contain every field of every event.
 fn assert_hard(documents: &[serde_json::Value], places: &Places) {
     let events = hard_events();
     assert_eq!(documents.len(), events.len());
@@ -429,7 +429,7 @@ fn assert_hard(documents: &[serde_json::Value], places: &Places) {
     assert_eq!(uids.len(), events.len());
 }
 
-/// Each event is in a file of text, line ends as the recipe writes them.
+/// Checks that each event is in a text file, with line ends as the recipe writes them.
 fn assert_hard_text(path: &str, written: impl Fn(&str) -> String) {
     let events = hard_events();
     let text = wait_for(path, || {
@@ -509,8 +509,8 @@ fn every_field_of_hard_events_is_in_what_rsyslog_writes() {
     }
 }
 
-/// With `?sd=whole` a value may be longer than this rsyslog bears: it is not parsed then, and
-/// the daemon lives on.
+/// With `?sd=whole`, a value can exceed the limits of this rsyslog: then it is not parsed, and
+/// the daemon continues to run.
 #[test]
 fn rsyslog_survives_structured_data_that_is_not_bounded() {
     let (dir, port) = (TempDir::new(), free_port());
@@ -547,7 +547,7 @@ fn rsyslog_survives_structured_data_that_is_not_bounded() {
         match length {
             ..32_000 => assert!(*parsed == value && text.is_empty(), "{length}"),
             32_000..65_000 => assert!(parsed.is_null() && text.contains(&value), "{length}"),
-            // It keeps the length of the text in 16 bits, too.
+            // It stores the length of the text in 16 bits, too.
             _ => assert!(parsed.is_null() && !text.is_empty(), "{length}"),
         }
     }
@@ -568,14 +568,14 @@ fn every_field_of_hard_events_is_in_what_syslog_ng_writes() {
         match form {
             "json" => assert_hard(&json_lines(&file, events.len()), &FILE_OF_JSON),
             _ => assert_hard_text(&file, |text| {
-                // A line that begins with a tab gets no other one.
+                // A line that already begins with a tab does not get another one.
                 text.replace("\n\t", "\n").replace('\n', "\n\t")
             }),
         }
     }
 }
 
-/// All documents at the sink: the lines of its bodies that `take` wants.
+/// All documents at the sink, which `take` extracts from the lines of its bodies.
 fn documents(
     receiver: &Receiver<(String, String)>,
     path: &str,
@@ -596,7 +596,7 @@ fn documents(
     all
 }
 
-/// Actions of a bulk request and the documents after them: the id is the event's.
+/// Checks that each action of a bulk request has the event's ID; returns the documents.
 fn assert_ids(lines: &[serde_json::Value]) -> Vec<serde_json::Value> {
     let (actions, documents): (Vec<_>, Vec<_>) = lines
         .iter()
@@ -670,7 +670,7 @@ fn every_field_of_hard_events_is_in_what_syslog_ng_posts() {
     let times = lines
         .iter()
         .filter(|line| line["time"] == "1767323045.123456");
-    // One has no time of its own.
+    // One event has no time.
     assert_eq!(times.count(), events.len() - 1);
 
     let path = "/loki/api/v1/push";

@@ -1,5 +1,5 @@
-//! `?refused=`: what becomes of an event that a RELP receiver does not take, over real
-//! sockets, with rsyslog where that can refuse one.
+//! `?refused=`: the fate of an event that a RELP receiver rejects, over real sockets, with
+//! rsyslog for the cases in which it can reject one.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -14,15 +14,15 @@ use crate::support::{
     wait_for,
 };
 
-/// The event that is not taken.
+/// The number of the rejected event.
 const POISON: usize = 666_666;
 const WAYS: [Verdict; 3] = [Verdict::Refuse, Verdict::PassOver, Verdict::End];
 
-/// A receiver that takes all but the poison, until it is mended.
+/// A receiver that rejects one event ("poison") until it is repaired.
 struct Receiver {
     sink: RelpSink,
     taken: Arc<Mutex<Vec<usize>>>,
-    /// The poison as it came.
+    /// The rejected message as received.
     refused: Arc<Mutex<Vec<u8>>>,
     is_mended: Arc<AtomicBool>,
 }
@@ -61,7 +61,7 @@ impl Receiver {
         format!("{}?refused={refused}", self.sink.url())
     }
 
-    /// How often a message was taken.
+    /// How often a message was accepted.
     fn times(&self, number: usize) -> usize {
         let taken = self.taken.lock().unwrap();
         taken.iter().filter(|&&one| one == number).count()
@@ -81,7 +81,7 @@ fn events(numbers: impl IntoIterator<Item = usize>) -> Vec<String> {
     numbers.into_iter().map(numbered_event).collect()
 }
 
-/// Another host delivers, until `is_done`. Answers what was acknowledged, in batches of ten.
+/// Another host delivers until `is_done`; returns the number of acknowledged batches of ten.
 fn deliver_beside(relay: &Relay, is_done: &Arc<AtomicBool>) -> thread::JoinHandle<usize> {
     let mut source = relay.source("good.example.test");
     let is_done = Arc::clone(is_done);
@@ -99,7 +99,7 @@ fn deliver_beside(relay: &Relay, is_done: &Arc<AtomicBool>) -> thread::JoinHandl
     })
 }
 
-/// Delivers the poison between two others, and gives the status of the answer.
+/// Delivers the rejected event between two others, and returns the status of the answer.
 fn deliver_poison(source: &mut Source) -> u16 {
     let offer = source.subscribe();
     let events = events([900_001, POISON, 900_002]);
@@ -113,7 +113,7 @@ fn a_refused_event_stays_with_its_host_and_harms_no_other() {
         let mut relay = start(&dir, &receiver.url("retry"));
         let is_done = Arc::<AtomicBool>::default();
         let others = deliver_beside(&relay, &is_done);
-        // A message that is passed over three times takes longer than its host waits here.
+        // Three attempts without an answer take longer than the timeout of the host.
         let mut source = relay.source("poison.example.test").with_timeout(20);
         assert_eq!(deliver_poison(&mut source), 503, "{way:?}");
         is_done.store(true, Ordering::SeqCst);
@@ -129,7 +129,7 @@ fn a_refused_event_stays_with_its_host_and_harms_no_other() {
             "ws-07.example.test (subscription wecrelay, channel Microsoft-Windows-Sysmon/Operational, EventRecordID {POISON}, "
         );
         assert!(told.contains(&expected), "{told}");
-        // It is mended: the host's repeat gets through, once it is not held back any more.
+        // After the repair, the host's repeat is delivered when it is no longer delayed.
         receiver.is_mended.store(true, Ordering::SeqCst);
         wait_for("the repeat", || {
             (deliver_poison(&mut source) == 200).then_some(())
@@ -183,7 +183,7 @@ fn metrics(relay: &mut Relay) -> String {
 fn a_refused_event_is_whole_in_its_file_and_on_disk_before_its_host_is_answered() {
     for way in WAYS {
         let (receiver, dir) = (Receiver::start(way), TempDir::new());
-        // Where nothing can be written, the host keeps it.
+        // If the file cannot be written, the host keeps the event.
         let (folder, file) = (dir.file("kept"), dir.file("kept/refused"));
         let syncs = dir.file("syncs");
         let output = receiver.url(&format!("file:{file}"));
@@ -197,11 +197,11 @@ fn a_refused_event_is_whole_in_its_file_and_on_disk_before_its_host_is_answered(
         let mut source = relay.source("poison.example.test");
         assert_eq!(deliver_poison(&mut source), 503, "{way:?}");
         std::fs::create_dir(&folder).unwrap();
-        // Whose event was refused is held back for some seconds.
+        // A host whose event was rejected is delayed for some seconds.
         wait_for("the repeat", || {
             (deliver_poison(&mut source) == 200).then_some(())
         });
-        // Read at once: nothing is to come after the answer.
+        // Read immediately: nothing may be written after the answer.
         let (kept, synced) = (
             std::fs::read(&file).unwrap(),
             std::fs::read_to_string(&syncs).unwrap(),
@@ -227,7 +227,7 @@ fn a_refused_event_is_whole_in_its_file_and_on_disk_before_its_host_is_answered(
     }
 }
 
-/// A library that notes each file that is put on disk, and how long it is then.
+/// A preloaded library that records each file that is synced, and its length.
 fn noting_syncs(dir: &TempDir) -> String {
     const SOURCE: &str = r#"
 #define _GNU_SOURCE

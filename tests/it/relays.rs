@@ -1,5 +1,5 @@
-//! Several relays with one state: hosts go to any of them, relays and the database are killed,
-//! and nothing that was acknowledged is lost.
+//! Several relays with shared state: hosts connect to any of them, relays and the database are
+//! killed, and no acknowledged event is lost.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +13,7 @@ use crate::support::{
 const RELAYS: usize = 3;
 const TIMEOUT: Duration = Duration::from_secs(4);
 
-/// How much is done; scripts/soak asks for more.
+/// The amount of work; scripts/soak sets it higher.
 fn setting(name: &str, usual: u32) -> u32 {
     let text = std::env::var(format!("WECRELAY_RELAYS_{name}"));
     text.map_or(usual, |text| text.parse().unwrap())
@@ -21,11 +21,11 @@ fn setting(name: &str, usual: u32) -> u32 {
 
 struct Scene {
     postgres: Postgres,
-    /// A synchronous one, until it is promoted.
+    /// A synchronous standby, until it is promoted.
     standby: Option<Postgres>,
     fallen: Option<Postgres>,
     url: String,
-    /// Whether hosts without a bookmark begin at their present end.
+    /// Whether hosts without a bookmark begin at the current end of their logs.
     is_from_end: bool,
     tally: Arc<Tally>,
     receiver: Receiver,
@@ -86,9 +86,9 @@ impl Scene {
         Relay::start_on(port, &self.dirs[number], &arguments)
     }
 
-    /// Hosts that change their relay with each connection, and bring one batch or two on each. As
-    /// genuine ones they then pause, and all together offer less than the relays can take: of
-    /// hosts that never pause, each would have a batch under way at each fault, to be repeated.
+    /// Hosts that may reach another relay with each connection, and send one or two batches on
+    /// each. Like real hosts, they pause in between, and together they offer less than the relays
+    /// can process: without pauses, each host would have to repeat a batch after each fault.
     fn hosts(&mut self, port: u16, hosts: u32, last: u32) -> Vec<JoinHandle<Player>> {
         let all = (1..=hosts).map(|number| {
             let mut player = Player::new(number, port, self.random.fork(), TIMEOUT);
@@ -117,7 +117,7 @@ impl Scene {
         self.relays[number] = self.relay(number, port);
     }
 
-    /// The database is gone, and the standby takes its place.
+    /// Kills the database, and promotes the standby.
     fn promote(&mut self) {
         let standby = self.standby.take().unwrap();
         self.ledger.story.note("the primary is killed");
@@ -125,7 +125,7 @@ impl Scene {
         thread::sleep(self.random.millis(0..1000));
         standby.promote();
         self.ledger.story.note("its standby is promoted");
-        // Its folder holds the relays' password.
+        // Its folder contains the relays' password.
         self.fallen = Some(std::mem::replace(&mut self.postgres, standby));
     }
 
@@ -153,7 +153,7 @@ fn nothing_is_skipped_without_existing_events_and_when_a_standby_is_promoted() {
     play(Scene::start(true, true), (15, 7500), [2, 1, 1]);
 }
 
-/// Relays are killed, the database is, and its standby is promoted, so many times each.
+/// Kills relays and the database, and promotes its standby, the given number of times each.
 fn play(mut scene: Scene, (hosts, events): (u32, u32), [kills, outages, promotions]: [u32; 3]) {
     let ports: Vec<_> = scene.relays.iter().map(Relay::port).collect();
     let balancer = Haproxy::balance(&ports);
@@ -167,7 +167,7 @@ fn play(mut scene: Scene, (hosts, events): (u32, u32), [kills, outages, promotio
             (acknowledged >= due).then_some(())
         });
         match round % (kills / outages.max(1) + 1) {
-            // In the middle, among the others.
+            // In the middle of the faults.
             _ if scene.standby.is_some() && round > rounds / 2 => scene.promote(),
             0 => scene.kill_database(),
             _ => scene.kill_relay(),
@@ -184,7 +184,7 @@ fn play(mut scene: Scene, (hosts, events): (u32, u32), [kills, outages, promotio
     for player in &mut players {
         assert_eq!(player.acknowledged, last, "host {}", player.number);
         assert_eq!(scene.tally.missing(player.number, last), [0_u32; 0]);
-        // Its bookmark is at its end, whoever is asked.
+        // Every relay returns its bookmark at the end of its log.
         player.restart();
         wait_for_long("an answer", || {
             player.step(last, &scene.ledger);
@@ -194,8 +194,8 @@ fn play(mut scene: Scene, (hosts, events): (u32, u32), [kills, outages, promotio
     }
     let (arrivals, distinct) = (scene.tally.arrivals(), scene.tally.distinct());
     assert_eq!(distinct, usize::try_from(last * hosts).unwrap());
-    // Only what was not acknowledged comes again. How much of it a fault costs depends on how many
-    // hosts have a batch under way: of many hosts, most wait for their turn.
+    // Only unacknowledged events are repeated. Their number per fault depends on the number of
+    // hosts with a batch in flight: of many hosts, most are waiting for their turn.
     let unacknowledged = scene.ledger.unacknowledged.load(Ordering::Relaxed);
     let repeats = arrivals - distinct;
     assert!(u64::try_from(repeats).unwrap() <= unacknowledged);
@@ -208,7 +208,7 @@ fn play(mut scene: Scene, (hosts, events): (u32, u32), [kills, outages, promotio
     assert_eq!(scene.tally.errors(), [""; 0]);
 }
 
-/// All of the channel, from the present end or from the beginning.
+/// A subscription to a channel, from its current end or from the beginning.
 fn subscription(is_from_end: bool) -> String {
     let is_existing = !is_from_end;
     format!(

@@ -1,5 +1,5 @@
-//! RELP towards a real rsyslogd, plain and over TLS: every event arrives once, and
-//! nothing that was acknowledged is lost whoever is killed.
+//! RELP to a real rsyslogd, plain and over TLS: every event arrives once, and no acknowledged
+//! event is lost, whichever side is killed.
 
 use std::io::Read;
 use std::net::TcpListener;
@@ -93,7 +93,7 @@ fn a_receiver_that_never_answers_is_given_up_and_named_once() {
     let mut open = Vec::new();
     first.read_to_end(&mut open).unwrap();
     assert!(open.starts_with(b"1 open "), "{open:?}");
-    // It comes again, quietly.
+    // It reconnects without a log line.
     listener.accept().unwrap();
     assert_eq!(relay.process.log().matches("RELP open").count(), 1);
 }
@@ -113,7 +113,7 @@ fn the_session_is_closed_at_the_end() {
     );
 }
 
-/// As Windows does: the same batch again until it is acknowledged.
+/// As Windows does: sends the same batch until it is acknowledged.
 fn deliver(source: &mut Source, offer: &Offer, batch: usize) {
     let numbers = batch * BATCH..(batch + 1) * BATCH;
     let events: Vec<String> = numbers.map(numbered_event).collect();

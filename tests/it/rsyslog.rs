@@ -1,5 +1,5 @@
-//! A real rsyslogd behind the relay: a source sends the sample events, and what
-//! rsyslog's own parsers make of each must be what the event held.
+//! A real rsyslogd behind the relay: a source sends the sample events, and rsyslog's own
+//! parsers must find the contents of each event.
 
 use crate::support::{LineEnds, Relay, Rsyslog, TempDir, numbered_event, send_samples};
 

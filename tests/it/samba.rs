@@ -1,7 +1,7 @@
-//! Subscriptions by groups of a domain, against Samba's domain controller: the tickets of real
-//! computer accounts, with the PAC that the controller signed.
+//! Subscriptions by domain groups with Samba's domain controller: tickets of real computer
+//! accounts, with a PAC that the controller signed.
 //!
-//! `scripts/test-samba` makes the domain and runs these tests in it.
+//! `scripts/test-samba` creates the domain and runs these tests in it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ const EVENT: &str = "<Event xmlns='http://schemas.microsoft.com/win/2004/08/even
     <EventRecordID>7</EventRecordID><Channel>Security</Channel><Computer>web1</Computer>\
     </System></Event>";
 
-/// The domain that `scripts/test-samba` has made.
+/// The domain that `scripts/test-samba` has created.
 struct Domain {
     folder: PathBuf,
 }
@@ -69,7 +69,7 @@ impl Domain {
     }
 }
 
-/// A computer with its tickets. Its requests are curl's; what they hold is as from Windows.
+/// A computer with its tickets. curl sends its requests, whose contents are as from Windows.
 struct Host<'a> {
     domain: &'a Domain,
     name: &'a str,
@@ -142,7 +142,7 @@ impl Host<'_> {
     }
 }
 
-/// A subscription file; without `sddl` it is for everyone.
+/// A subscription file; without `sddl`, it is for every host.
 fn subscription(dir: &TempDir, name: &str, sddl: Option<&str>) {
     let access = sddl.map_or(String::new(), |sddl| {
         format!("<AllowedSourceDomainComputers>{sddl}</AllowedSourceDomainComputers>")
@@ -311,12 +311,12 @@ fn without_a_pac_a_host_is_an_account_and_no_more() {
     assert!(line.contains("NO_AUTH_DATA_REQUIRED"), "{line}");
 }
 
-/// A relay that asks the domain through `ntlm_auth` and the controller's winbindd.
+/// A relay that verifies accounts through `ntlm_auth` and the controller's winbindd.
 #[track_caller]
 fn start_ntlm(domain: &Domain, dir: &TempDir) -> Relay {
     let folder = domain.folder.to_str().unwrap();
-    // The program knows one place of winbindd's pipe: that of this domain is put there, in a
-    // name space of its own.
+    // The program uses a fixed path for winbindd's pipe: mount this domain's pipe there, in a
+    // separate namespace.
     let text = format!(
         "mkdir -p /run/samba/winbindd\n\
          mount --bind '{folder}/samba/run/winbindd' /run/samba/winbindd\n\
@@ -338,7 +338,7 @@ fn start_ntlm(domain: &Domain, dir: &TempDir) -> Relay {
     )
 }
 
-/// Sends the samples as this account, in sealed bodies. `Err` is what went wrong.
+/// Sends the samples as this account, in sealed bodies. `Err` contains the error message.
 fn send(dir: &TempDir, relay: &Relay, account: &str, password: &str) -> Result<(), String> {
     let file = dir.file("password");
     fs::write(&file, format!("{password}\n")).unwrap();
@@ -384,7 +384,7 @@ fn machine_accounts_come_over_ntlm_too() {
     }
     assert_eq!(events.matches("Auth=\"ntlm-domain\"").count(), 12);
     assert!(!events.contains("ComputerMismatch"), "{events}");
-    // Another host with its own password and a name that is not its own.
+    // Another host with its own password but another host's name.
     send(&dir, &relay, "RELAY\\web2$", &domain.password("web2$")).unwrap();
     let events = fs::read_to_string(dir.file("events")).unwrap();
     assert_eq!(events.matches("ComputerMismatch=\"web2\"").count(), 4);

@@ -1,4 +1,4 @@
-//! `wecrelay send` against the relay: accounts, compressed bodies, many hosts.
+//! `wecrelay send` to the relay: accounts, compressed bodies, many hosts.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -147,7 +147,7 @@ fn assert_sent(output: &Output, relay: &Relay) {
     assert!(output.status.success(), "{}{log}", said(output));
 }
 
-/// Nothing is sealed inside TLS: channel bindings vouch for it, which the relay asks for.
+/// Bodies are not sealed inside TLS; instead, the relay requires channel bindings.
 #[test]
 fn an_account_comes_by_https_bound_to_its_connection() {
     let site = Site::new();
@@ -204,7 +204,7 @@ fn a_refusal_says_what_to_do() {
     let text = said(&output);
     assert!(text.contains("401: wrong account or password"), "{text}");
     assert!(text.contains("(it offers: Negotiate, Basic)"), "{text}");
-    // An authority that is not known here.
+    // An unknown authority.
     let other = Issued::root("Other Root").write(&site.dir, "other").0;
     let url = format!("https://localhost:{}/wsman", relay.port());
     let output = crate::support::run(&["send", &url, "--ca", &other]);
@@ -213,7 +213,7 @@ fn a_refusal_says_what_to_do() {
         "{}",
         said(&output)
     );
-    // The certificates are for https only.
+    // Certificates can be used only with https.
     let output = crate::support::run(&["send", "http://localhost:5985/", "--ca", &site.authority]);
     assert_eq!(output.status.code(), Some(2));
     assert!(said(&output).contains("https://"), "{}", said(&output));
@@ -267,7 +267,7 @@ fn with_input(mut command: Command, input: &str) -> Output {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // A command that asks for nothing may have ended already.
+    // A command that does not prompt may have ended already.
     let _ = writeln!(child.stdin.take().unwrap(), "{input}");
     child.wait_with_output().unwrap()
 }

@@ -1,5 +1,5 @@
-//! SIGHUP takes new files as a whole or not at all; SIGTERM finishes what is in
-//! flight, within bounds.
+//! SIGHUP applies new files completely or not at all; SIGTERM finishes batches in flight,
+//! within a time limit.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -17,7 +17,7 @@ use crate::support::{
 };
 
 const MACHINE: &str = "ws-07.example.test";
-/// What the log (-v) says of a batch that has come.
+/// The log (-v) of a batch that has arrived.
 const BATCH: &str = "wsman/1/wsman/Events";
 const KEPT: &str = "not reloaded, nothing has changed";
 
@@ -179,7 +179,7 @@ fn sigterm_under_load_loses_and_repeats_nothing() {
     assert_eq!(tally.arrivals(), tally.distinct(), "repeats");
 }
 
-/// A relay with one batch on its way to a receiver that takes nothing.
+/// A relay with one batch in flight to a receiver that accepts nothing.
 struct Stuck {
     relay: Relay,
     /// Whether the batch was acknowledged.
@@ -272,7 +272,7 @@ fn sighup_reads_the_configuration_file_anew() {
     assert!(std::path::Path::new(&stage.dir.file("out")).exists());
 }
 
-/// More than a stalled receiver takes.
+/// An event larger than a stalled receiver accepts.
 fn large_event(number: usize) -> String {
     numbered_event(number).replace("::ffff:192.0.2.10;", &"x".repeat(300_000))
 }
@@ -317,7 +317,7 @@ impl Stage {
         write_users(&self.dir, users);
     }
 
-    /// SIGHUP; gives the line of the log that tells what came of it.
+    /// Sends SIGHUP; returns the log line with the result.
     fn reload(&self, expected: &str) -> String {
         let before = self.relay.process.log().len();
         self.relay.process.signal(Signal::HUP);

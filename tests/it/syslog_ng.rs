@@ -1,5 +1,5 @@
-//! A real syslog-ng behind the relay: a source sends the sample events, and what
-//! syslog-ng's own parsers make of each must be what the event held.
+//! A real syslog-ng behind the relay: a source sends the sample events, and syslog-ng's own
+//! parsers must find the contents of each event.
 
 use crate::support::{LineEnds, SyslogNg};
 

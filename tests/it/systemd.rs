@@ -1,5 +1,5 @@
-//! What systemd gives and wants: sockets that it has bound, word of the start, a reload
-//! and the end, and signs of life for its watchdog.
+//! Interfaces to systemd: inherited sockets, notifications of startup, reload, and shutdown,
+//! and watchdog messages.
 
 use std::net::TcpListener;
 use std::os::unix::net::UnixDatagram;
@@ -17,8 +17,8 @@ fn free_port() -> u16 {
     listener.local_addr().unwrap().port()
 }
 
-/// Started by systemd's own tool as a socket unit would: with the socket, on the first
-/// connection to it.
+/// Started by systemd's own tool like a socket unit: with the socket, on the first connection
+/// to it.
 fn activated(name: &str, dir: &TempDir, port: u16, arguments: &[&str]) -> Process {
     let tool = "systemd-socket-activate";
     assert!(

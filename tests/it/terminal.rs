@@ -1,4 +1,4 @@
-//! Colors and progress on a terminal, and neither in a pipe; `script` (bsdutils) is the terminal.
+//! Colors and progress on a terminal, but not in a pipe; `script` (bsdutils) provides the terminal.
 
 use std::process::{Command, Stdio};
 
@@ -10,7 +10,7 @@ const GREEN: &str = "\x1b[32m";
 const BOLD: &str = "\x1b[1m";
 const ERASE: &str = "\r\x1b[K";
 
-/// What the command writes to a terminal, both streams together.
+/// The command's output to a terminal, both streams together.
 fn on_terminal(arguments: &[&str], variables: &[(&str, &str)]) -> String {
     let words = std::iter::once(BINARY).chain(arguments.iter().copied());
     let words = words.map(|word| format!("'{word}'"));
@@ -27,7 +27,7 @@ fn on_terminal(arguments: &[&str], variables: &[(&str, &str)]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// What the command writes to pipes, both streams.
+/// The command's output to pipes, both streams.
 fn in_pipe(arguments: &[&str]) -> String {
     let output = crate::support::run(arguments);
     let both = [output.stdout, output.stderr].concat();

@@ -1,5 +1,5 @@
-//! Hosts that come over HTTPS: whose certificate lets them in, whose does not, and
-//! what the relay says of it.
+//! Hosts that connect over HTTPS: which certificates are accepted, which are rejected, and how
+//! rejections are logged.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
@@ -46,14 +46,14 @@ impl Site {
     }
 }
 
-/// How a client shakes hands.
+/// The TLS handshake of a client.
 struct Client<'a> {
     host: &'a str,
     own: Option<&'a Issued>,
     newest: Option<SslVersion>,
-    /// Where it comes from.
+    /// Its source address.
     address: Ipv4Addr,
-    /// Where it connects to, if not to the relay.
+    /// The port that it connects to, if not the relay's.
     port: Option<u16>,
 }
 
@@ -92,7 +92,7 @@ impl<'a> Client<'a> {
         connected.map_err(|error| error.to_string())
     }
 
-    /// Asks for the subscriptions; TLS 1.3 tells of a refusal only now.
+    /// Requests the subscriptions; with TLS 1.3, a rejection becomes visible only now.
     fn enumerate(&self, relay: &Relay) -> Result<Reply, String> {
         let mut stream = self.connect(relay)?;
         let text = envelope();
@@ -121,7 +121,7 @@ impl<'a> Client<'a> {
         reply.text()
     }
 
-    /// Is refused in the handshake, with all these words in the log.
+    /// Must be rejected in the handshake, with all these words in the log.
     #[track_caller]
     fn is_refused(&self, relay: &Relay, words: &[&str]) {
         let told = self.enumerate(relay).unwrap_err();
@@ -175,7 +175,7 @@ fn other_certificates_are_refused_with_subject_issuer_and_reason() {
     let stranger = Issued::root("Stranger").issue("ws2.example.com", Use::Client, 100);
     let issuer = "issued by CN=Test Root";
     Client::with(&stranger).is_refused(&relay, &["CN=ws2.example.com", "CN=Stranger", "issuer"]);
-    // The first refusal of an address is logged; the others are counted, so each gets its own relay.
+    // Only the first rejection of an address is logged, so each case uses its own relay.
     for (client, word) in [
         (revoked, "revoked"),
         (
@@ -221,7 +221,7 @@ fn without_a_certificate_a_host_may_only_authenticate_otherwise() {
     let site = Site::new();
     let mut relay = site.start(&[]);
     let reply = Client::without().enumerate(&relay).unwrap();
-    // There is no scheme that a 401 could name.
+    // There is no scheme that a 401 could offer.
     assert_eq!(
         (reply.status, reply.header("WWW-Authenticate")),
         (403, None)
@@ -340,7 +340,7 @@ fn files_that_do_not_fit_end_it_before_it_listens() {
     }
 }
 
-/// A relay on http and https behind balancers at 127.0.0.5, open to 127.0.0.9.
+/// A relay on http and https behind load balancers at 127.0.0.5, which allows 127.0.0.9.
 struct Balanced {
     relay: Relay,
     http: u16,
@@ -368,7 +368,7 @@ impl Balanced {
         Self { relay, http, site }
     }
 
-    /// Waits for a line of the log with all these words.
+    /// Waits for a log line with all these words.
     #[track_caller]
     fn logs(&self, words: &[&str]) {
         wait_for(&format!("{words:?} in the log"), || {
@@ -379,12 +379,12 @@ impl Balanced {
         });
     }
 
-    /// Says something on a new connection, and reads to its end.
+    /// Sends bytes on a new connection, and reads to its end.
     fn say(&self, from: Ipv4Addr, port: u16, bytes: &[u8]) -> Vec<u8> {
         let mut stream = connect_from(from, port).unwrap();
         stream.write_all(bytes).unwrap();
         let mut answer = Vec::new();
-        // It may be reset, as not all was read.
+        // It may be reset, because not everything was read.
         let _ = stream.read_to_end(&mut answer);
         answer
     }
@@ -430,7 +430,7 @@ fn behind_haproxy_the_hosts_own_address_counts() {
         let from = format!("127.0.0.{last}");
         let stranger = Issued::root("Stranger").issue("ws2.example.com", Use::Client, 9);
         through(&stranger, last).is_refused(relay, &[&from, "CN=ws2.example.com"]);
-        // Health checks come meanwhile: they find it alive, and are no refusal.
+        // Health checks during this time succeed, and are not counted as rejections.
         std::thread::sleep(Duration::from_millis(400));
         assert!(!haproxy.process.log().contains("is DOWN"));
     }
@@ -445,13 +445,13 @@ fn a_proxy_header_comes_from_balancers_and_from_nobody_else() {
     let relay = &balanced.relay;
     let header = b"PROXY TCP4 127.0.0.9 127.0.0.1 50123 5985\r\n";
     let request = b"POST /wsman HTTP/1.1\r\nHost: c\r\nContent-Length: 0\r\n\r\n";
-    // A balancer that does not send it.
+    // A load balancer that does not send a PROXY header.
     for port in [balanced.http, relay.port()] {
         assert_eq!(balanced.say(BALANCER, port, request), b"");
     }
     balanced.logs(&["host 127.0.0.5: refused: no PROXY header"]);
     assert_eq!(relay.process.log().matches("no PROXY header").count(), 1);
-    // Others that do.
+    // Other addresses that send one.
     let both = [&header[..], request].concat();
     let answer = balanced.say(OPEN, balanced.http, &both);
     assert!(answer.starts_with(b"HTTP/1.1 400"), "{answer:?}");
@@ -461,7 +461,7 @@ fn a_proxy_header_comes_from_balancers_and_from_nobody_else() {
     ]);
     balanced.say(STRANGE, relay.port(), &both);
     balanced.logs(&["host 127.0.0.8", "--proxy-protocol"]);
-    // Without it they come as ever.
+    // Without it, they can connect as usual.
     Source::new(balanced.http, "ws-07.example.test")
         .from(OPEN)
         .subscribe();
@@ -474,7 +474,7 @@ fn a_proxy_header_comes_from_balancers_and_from_nobody_else() {
     assert_eq!(read_reply(&mut stream).unwrap().status, 401);
 }
 
-/// Root, issuing authority and two hosts of it; both authorities in `--client-ca`.
+/// A root, an issuing authority, and two of its hosts; both authorities are in `--client-ca`.
 struct Tiers {
     site: Site,
     issuing: Issued,
@@ -497,7 +497,7 @@ impl Tiers {
         }
     }
 
-    /// A file of these lists.
+    /// A file with these lists.
     fn lists(&self, name: &str, lists: &[&str]) -> String {
         let lists: Vec<_> = lists
             .iter()
@@ -508,7 +508,7 @@ impl Tiers {
         path
     }
 
-    /// The list of the root, which names the revoked one, if any.
+    /// The root's list, with the revoked certificate, if any.
     fn of_root(&self, revoked: Option<&Issued>) -> String {
         let revoked = revoked.map(|issued| &issued.certificate);
         self.site
@@ -522,7 +522,7 @@ impl Tiers {
             .list(&self.site.dir, "issuing-list", lost, extensions, &[])
     }
 
-    /// A start that is refused because of a part of a list, and what it says.
+    /// A start that fails because of a part of a list; returns its message.
     fn is_refused_at_start(&self, list: &str) -> String {
         let said = self.fails_at_start(list);
         assert!(
@@ -568,7 +568,7 @@ fn a_chain_is_checked_to_the_root_by_the_list_of_each_authority() {
     Client::with(&tiers.lost).is_refused(&relay, &["CN=lost.example.com", "certificate revoked"]);
     assert!(!relay.process.log().contains("no list of"));
     drop(relay);
-    // The issuing authority itself is revoked: all of its hosts are out.
+    // If the issuing authority itself is revoked, all of its hosts are rejected.
     let revoked = tiers.of_root(Some(&tiers.issuing));
     let lists = tiers.lists("both.pem", &[&revoked, &tiers.of_issuing("")]);
     let relay = tiers.site.start(&["--crl", &lists]);

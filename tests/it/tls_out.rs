@@ -1,5 +1,5 @@
-//! TLS towards receivers: real servers get every event once, a wrong certificate at
-//! either end lets nothing through, and the log says once what to do.
+//! TLS to receivers: real servers get every event once; with a wrong certificate at either
+//! end, nothing is sent, and a remedy is logged once.
 
 use std::io::Read;
 use std::net::TcpListener;
@@ -59,7 +59,7 @@ fn a_client_certificate_may_have_its_key_in_any_form() {
         let output = output(rsyslog.port(), &authority, &with_certificate(&own));
         deliver_one(&["--output", &output]);
     }
-    // Both in one file.
+    // Certificate and key in one file.
     let own = authority.issue_as(&[RELAY], KeyForm::Sec1);
     let both = std::fs::read_to_string(&own.certificate).unwrap()
         + &std::fs::read_to_string(&own.key).unwrap();
@@ -150,7 +150,7 @@ fn a_receiver_that_speaks_no_tls_is_refused() {
     relay.process.wait_for_log("; trying again; hosts wait");
 }
 
-/// With TLS 1.3 it refuses after our side has taken the handshake for done.
+/// With TLS 1.3, the receiver rejects the relay after the relay has completed the handshake.
 #[test]
 fn nothing_is_acknowledged_while_the_receiver_refuses_our_certificate() {
     let (authority, stranger) = (Authority::new("ours"), Authority::new("strange"));
@@ -246,7 +246,7 @@ fn a_reload_takes_new_certificates_and_keeps_the_old_ones_if_they_are_bad() {
     relay.process.wait_for_log("open again");
 }
 
-/// A receiver that tells how its first good connection ended.
+/// A receiver that reports how its first successful connection ended.
 struct Receiver {
     port: u16,
     thread: JoinHandle<Stream>,
@@ -262,7 +262,7 @@ impl Receiver {
         Self::with_version(own, clients, SslVersion::TLS1_3)
     }
 
-    /// It wants clients to have a certificate of this authority.
+    /// Requires clients to have a certificate of this authority, if given.
     fn with_version(own: &Pair, clients: Option<&Authority>, version: SslVersion) -> Self {
         let mut tls = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls()).unwrap();
         tls.set_certificate_chain_file(&own.certificate).unwrap();
@@ -273,7 +273,7 @@ impl Receiver {
             tls.set_ca_file(authority.file()).unwrap();
             let must = SslVerifyMode::PEER | SslVerifyMode::FAIL_IF_NO_PEER_CERT;
             tls.set_verify_callback(must, |is_good, _| {
-                // It takes its time to refuse, while we may already be writing.
+                // It rejects with a delay, while the relay may already be writing.
                 std::thread::sleep(Duration::from_millis(if is_good { 0 } else { 200 }));
                 is_good
             });
@@ -302,7 +302,7 @@ impl Receiver {
     }
 }
 
-/// The relay says once why the receiver gets nothing, and acknowledges nothing.
+/// The relay logs once why the receiver gets nothing, and acknowledges nothing.
 #[track_caller]
 fn assert_refused(receiver: &Receiver, output: &str, reason: &str) {
     let dir = TempDir::new();
@@ -333,7 +333,7 @@ fn deliver_one(arguments: &[&str]) {
     assert!(relay.process.terminate().success());
 }
 
-/// As Windows does: the same batch again until it is acknowledged.
+/// As Windows does: sends the same batch until it is acknowledged.
 fn deliver(source: &mut Source, offer: &Offer, numbers: std::ops::Range<usize>) {
     let events: Vec<String> = numbers.map(numbered_event).collect();
     wait_for("an Ack", || source.deliver(offer, &events, 1).then_some(()));

@@ -1,5 +1,5 @@
-//! TLS sessions that a host takes up again, by `openssl s_client`: what one is worth, and when
-//! it is worth nothing any more.
+//! TLS sessions that a host resumes, with `openssl s_client`: when a session is accepted, and
+//! when it is no longer accepted.
 
 use std::io::{Read, Write};
 use std::path::Path;
@@ -13,7 +13,7 @@ const COLLECTOR: &str = "collector.example.com";
 const VERSIONS: [&str; 2] = ["-tls1_2", "-tls1_3"];
 const DAY: i64 = 86_400;
 
-/// An authority, a certificate of the collector, and a host's.
+/// An authority, the collector's certificate, and a host's.
 struct Site {
     dir: TempDir,
     root: Issued,
@@ -24,7 +24,7 @@ struct Site {
 /// A host's certificate and key, as files.
 struct Host(String, String);
 
-/// What came of a connection.
+/// The result of a connection.
 struct Seen {
     resumed: bool,
     answer: String,
@@ -64,7 +64,7 @@ impl Site {
         Relay::start_secure(&self.dir, &self.with(more))
     }
 
-    /// A list of the authority that names this certificate, if any.
+    /// The authority's revocation list, with this certificate, if any.
     fn list(&self, revoked: Option<&Host>) -> String {
         let read =
             |host: &Host| openssl::x509::X509::from_pem(&std::fs::read(&host.0).unwrap()).unwrap();
@@ -73,7 +73,7 @@ impl Site {
     }
 
     /// Connects with a host's certificate, offers the session in this file, if it exists, and
-    /// leaves there the one that it got last.
+    /// stores the latest session there.
     fn visit(&self, relay: &Relay, version: &str, host: &Host, session: &str) -> Seen {
         self.visit_as(relay.secure_port(), COLLECTOR, version, host, session)
     }
@@ -100,10 +100,10 @@ impl Site {
         let mut client =
             spawned.unwrap_or_else(|error| panic!("openssl: {error}; scripts/peers installs it"));
         let mut input = client.stdin.take().unwrap();
-        // It may have been refused before.
+        // The connection may have been rejected before.
         let _ = input.write_all(&enumerate());
         let answer = read_answer(client.stdout.take().unwrap());
-        // Hosts leave without a word, too.
+        // Hosts also disconnect without a TLS close.
         client.kill().unwrap();
         client.wait().unwrap();
         Seen {
@@ -114,7 +114,7 @@ impl Site {
 }
 
 impl Seen {
-    /// It was let in, by its certificate, with a new session or an earlier one.
+    /// The host was accepted by its certificate, with a new or a resumed session.
     #[track_caller]
     fn is_let_in(&self, resumed: bool) {
         assert!(self.answer.contains("HTTP/1.1 200"), "{}", self.answer);
@@ -152,7 +152,7 @@ fn read_answer(mut from: impl Read) -> String {
     answer
 }
 
-/// A whole request that asks for the subscriptions.
+/// A complete request for the subscriptions.
 fn enumerate() -> Vec<u8> {
     let soap = "http://www.w3.org/2003/05/soap-envelope";
     let addressing = "http://schemas.xmlsoap.org/ws/2004/08/addressing";
@@ -248,8 +248,8 @@ fn a_session_of_another_relay_is_worth_nothing() {
     }
 }
 
-/// All https listeners of a relay have the same settings, so that a session of one is one of
-/// each; with the certificate of each name.
+/// All https listeners of a relay have the same settings, so a session can be resumed on any of
+/// them, with the certificate of each name.
 #[test]
 fn a_session_goes_on_with_the_certificate_of_its_name() {
     let site = Site::new();
@@ -282,7 +282,7 @@ fn a_session_goes_on_with_the_certificate_of_its_name() {
     relay.process.terminate();
 }
 
-/// A clock that is so many seconds from the end of what lasts that many days.
+/// Sets the clock to `seconds` from the end of a period of `days` days.
 fn near_the_end(clock: &Clock, days: i64, seconds: i64) {
     clock.set(days * DAY + seconds);
     // Processes see it within a second.
@@ -341,7 +341,7 @@ fn sessions_last_half_a_day_at_most() {
     for version in VERSIONS {
         site.visit(&relay, version, &site.host, version)
             .is_let_in(false);
-        // Taken up every 100 minutes, a session lives on as long as it may.
+        // Resumed every 100 minutes, a session is accepted up to its maximum lifetime.
         let mut lives = 0;
         for visit in 1..9 {
             clock.set(visit * 6_000);

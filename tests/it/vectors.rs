@@ -1,5 +1,5 @@
-//! Protocol vectors and captured messages that lie outside this tree: what Windows
-//! and independent implementations computed must come out here too.
+//! Protocol vectors and captured messages outside this tree: the results must be the same as
+//! those of Windows and of independent implementations.
 //!
 //! Not part of a plain test run. `WECRELAY_VECTORS` names the folder, which has
 //! `vectors/*.json` and `captures/`; run with `--features vectors`.
@@ -34,7 +34,7 @@ fn ntlm_responses_and_keys_are_those_of_ms_nlmp() {
     for vector in list(&file["vectors"]) {
         let name = text(&vector["name"]);
         assert_eq!(hash.to_hex(), text(&vector["ntowfv1"]), "{name}");
-        // Without extended session security a session is refused, so only with.
+        // Sessions without extended session security are rejected, so test only with it.
         let flags = flags(vector);
         if !flags.contains(Flags::ESS) {
             continue;
@@ -129,7 +129,7 @@ fn sources_of_mit_come_in_with_their_tickets() {
         let plain = session_key.decrypt(usage::AP_REQ_AUTHENTICATOR, cipher);
         let authenticator = kerberos::read::<kerberos::Authenticator>(&plain.unwrap());
         let ctime = authenticator.unwrap().0.ctime.to_unix_duration();
-        // What the acceptor of the vector chose: its number, and its key.
+        // The sequence number and key that the acceptor of the vector chose.
         let chosen = u32::try_from(number("acceptor_seq") << 2).unwrap();
         let subkey = hex(&vector["acceptor_subkey"]);
         let mut choices = vec![chosen.to_be_bytes().to_vec(), subkey].into_iter();
@@ -195,7 +195,7 @@ fn answers_of_a_windows_collector_are_understood() {
     }
 }
 
-/// What an AP-REP says, in whatever it is wrapped.
+/// The encrypted part of an AP-REP, regardless of its wrapping.
 fn ap_rep_part(token: &[u8], session_key: &kerberos_crypto::Key) -> kerberos::EncApRepPartBody {
     let reply: kerberos::ApRep = kerberos::read(kerberos_message(token, 0x6f)).unwrap();
     let cipher = &reply.0.enc_part.cipher.0;
@@ -203,7 +203,7 @@ fn ap_rep_part(token: &[u8], session_key: &kerberos_crypto::Key) -> kerberos::En
     kerberos::read::<kerberos::EncApRepPart>(&plain).unwrap().0
 }
 
-/// The message behind the token id: 01 00 of an AP-REQ, 02 00 of an AP-REP.
+/// The message after the token ID: 01 00 for an AP-REQ, 02 00 for an AP-REP.
 fn kerberos_message(token: &[u8], tag: u8) -> &[u8] {
     let start = [tag - 0x6d, 0, tag];
     let at = token.windows(3).position(|bytes| bytes == start).unwrap();
@@ -389,7 +389,7 @@ fn check_mic(session: &Value, authenticate: &[u8], key: &Key) {
     assert_eq!(Authenticate::parse(authenticate).unwrap().mic, Some(mic));
 }
 
-/// Those of the four keys that the vector names.
+/// Checks those of the four keys that the vector contains.
 fn check_keys(vector: &Value, flags: Flags) {
     let key = Key::new(array(&vector["exported_session_key"]));
     for (name, direction) in [
@@ -545,7 +545,7 @@ fn flags(vector: &Value) -> Flags {
     Flags::from_bits(u32::from_str_radix(digits.trim_start_matches("0x"), 16).unwrap())
 }
 
-/// 0 for what the source sent, 1 for the collector.
+/// 0 for messages of the source, 1 for messages of the collector.
 fn side(value: &Value) -> usize {
     usize::from(text(&value["from"]) != "client")
 }

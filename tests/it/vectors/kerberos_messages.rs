@@ -1,4 +1,4 @@
-//! Kerberos: what MIT krb5 and the RFCs encrypt opens here, in both directions.
+//! Kerberos: messages encrypted by MIT krb5 and in the RFCs can be decrypted, in both directions.
 
 use serde_json::Value;
 use wecrelay::protocol::http::{ContentType, multipart};
@@ -51,7 +51,7 @@ fn bodies_of_both_ends_of_a_session_open() {
             let receiver = &mut ends[side(message)];
             let size = receiver.unseal(&token, data).unwrap();
             assert_eq!(data[..size], base64(&message["plaintext"]), "{name}");
-            // Ours has the same shape.
+            // The relay's message has the same form.
             let sender = &mut ends[1 - side(message)];
             let mut plain = base64(&message["plaintext"]);
             let ours = sender.seal(&mut plain);
