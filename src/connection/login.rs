@@ -234,7 +234,7 @@ impl Login {
         self.failures += 1;
         // A token for another connection: the source has to start over.
         let is_stale = matches!(error, auth::Error::OutOfTurn);
-        // A KRB-ERROR is sent like any other token; otherwise, all schemes are offered again.
+        // A KRB-ERROR is sent like any other token.
         let response = match error.answer() {
             Some(answer) => Response::empty(401).header("WWW-Authenticate", answer),
             // A 401 must name a scheme (RFC 9110 15.5.2).

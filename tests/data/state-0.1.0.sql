@@ -1,4 +1,4 @@
--- The state of version 0.1.0: an anonymous host with two channels, and one whose only bookmark came with event 111.
+-- The state of version 0.1.0: an anonymous host with two channels, and one whose only bookmark is from event 111.
 CREATE TABLE bookmark (
     subscription BLOB NOT NULL,
     authenticated INTEGER NOT NULL,
