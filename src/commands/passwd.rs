@@ -227,6 +227,17 @@ mod tests {
     }
 
     #[test]
+    fn a_slash_in_an_account_is_answered_with_the_form_to_type() {
+        let options = Options {
+            account: "ACME/host".to_owned(),
+            digest: None,
+        };
+        let error = run(&options).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().contains("'DOMAIN\\USER'"), "{error}");
+    }
+
+    #[test]
     fn a_bad_account_is_a_bad_argument() {
         let options = Options {
             account: "a:b".to_owned(),

@@ -485,3 +485,34 @@ fn passwords(config: &Config, users: &Rc<Users>) -> Result<Option<auth::Password
     };
     Ok(Some(auth::Passwords::new(offer, users.clone())))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::system::kept_log::warnings;
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "accounts are in a file")]
+    fn accounts_without_a_line_are_warned_of_with_the_command_that_adds_one() {
+        let path = std::env::temp_dir().join(format!("wecrelay-{}-no-users", std::process::id()));
+        for (text, expected) in [
+            ("", 1),
+            ("# nobody yet\n", 1),
+            ("host:{NT}8846f7eaee8fb117ad06bdd830b7586c\n", 0),
+        ] {
+            std::fs::write(&path, text).unwrap();
+            let own = std::fs::Permissions::from_mode(0o600);
+            std::fs::set_permissions(&path, own).unwrap();
+            let warned = warnings(|| drop(accounts(&path).unwrap()));
+            assert_eq!(warned.len(), expected, "{text:?}: {warned:?}");
+            let command = format!("wecrelay passwd 'DOMAIN\\USER' >>{}", path.display());
+            assert!(
+                warned.iter().all(|line| line.contains(&command)),
+                "{warned:?}"
+            );
+        }
+        std::fs::remove_file(&path).unwrap();
+    }
+}

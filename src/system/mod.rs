@@ -2,6 +2,8 @@
 //! logging.
 
 pub mod json;
+#[cfg(test)]
+pub(crate) mod kept_log;
 pub mod log_queue;
 pub mod logger;
 pub mod privileges;

@@ -6,6 +6,8 @@
     reason = "a test may panic and has files"
 )]
 
+mod client_authorities;
+
 use std::time::Duration;
 
 use log::Level;

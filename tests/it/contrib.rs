@@ -60,6 +60,33 @@ fn ready_subscriptions_say_why_and_how_much() {
     }
 }
 
+/// For hosts with certificates, an administrator removes the comment around the block.
+#[test]
+fn the_commented_block_for_certificates_of_each_ready_subscription_can_be_read() {
+    for (name, text) in ready() {
+        let before = subscriptions::parse(&text, &name)
+            .unwrap()
+            .subscription
+            .access;
+        assert!(!before.needs_certificate() && before.denied_subjects.is_empty());
+        let marker = "<!-- Hosts with a client certificate.";
+        let (head, block) = text.split_once(marker).unwrap();
+        let (_, block) = block.split_once("\n  <Allowed").unwrap();
+        let (block, end) = block.split_once("  -->\n").unwrap();
+        let issuer = "4AB167DF00112233445566778899AABBCCDDEEFF";
+        let block = block.replace("SHA-1 THUMBPRINT OF THE AUTHORITY", issuer);
+        let text = format!("{head}<Allowed{block}{end}");
+        let access = subscriptions::parse(&text, &name)
+            .unwrap()
+            .subscription
+            .access;
+        assert_eq!(access.allowed_issuers.len(), 1, "{name}");
+        assert_eq!(access.allowed_subjects, ["*.dmz.example.com"], "{name}");
+        assert_eq!(access.denied_subjects, ["lost.dmz.example.com"], "{name}");
+        assert_eq!(access.domain_computers, before.domain_computers, "{name}");
+    }
+}
+
 /// The sample with its commented keys enabled; only the first of each, as TOML requires.
 fn sample_without_comments() -> String {
     let mut known: Vec<String> = Vec::new();

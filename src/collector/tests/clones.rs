@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 
 use super::host::Host;
 use super::pair::{Pair, seconds};
+use crate::system::kept_log::warnings;
 
 const NAME: &str = "clone.example.com";
 
@@ -176,4 +177,19 @@ fn a_clone_that_goes_away_is_forgotten_after_a_day() {
     pair.post(&mut second, 9010..=9019);
     pair.post(&mut second, 9020..=9029);
     assert_eq!(pair.host(NAME).handed_back(), Some(9029));
+}
+
+#[test]
+fn clones_are_warned_of_once_with_both_addresses_and_the_remedy() {
+    let turns = [
+        (7, 100..=109),
+        (8, 9000..=9009),
+        (7, 110..=119),
+        (8, 9010..=9019),
+    ];
+    let warned = warnings(|| assert_eq!(run(false, &turns), (1, 119)));
+    assert_eq!(warned.len(), 1, "{warned:?}");
+    for word in [NAME, "192.0.2.7", "192.0.2.8", "sysprep /generalize"] {
+        assert!(warned[0].contains(word), "{word}: {warned:?}");
+    }
 }

@@ -1,9 +1,12 @@
 //! Computer and the authenticated host: `ACME\host` with the password in the file.
 
+use std::rc::Rc;
+
 use super::host::{Host, event};
 use super::pair::{Pair, settings};
 use crate::collector::{ComputerRule, Mismatch};
 use crate::connection::RefusalKind;
+use crate::files::accounts::Users;
 
 fn pair(mismatch: Mismatch, exempt: &[&str]) -> (Pair, Host) {
     let mut settings = settings();
@@ -50,6 +53,38 @@ fn a_batch_with_a_forged_name_is_refused_whole_and_stays_with_its_source() {
     let counters = pair.collector.counters();
     assert_eq!(counters.refusals.get(&RefusalKind::Computer), Some(&3));
     assert_eq!((counters.batches, counters.mismatches), (1, 3));
+}
+
+#[test]
+fn a_claimed_domain_does_not_make_an_account_another_host() {
+    for domain in [
+        "",
+        "X\\host/dc01.acme.example/",
+        "X\\DC01.",
+        "dc01.acme.example",
+    ] {
+        let mut settings = settings();
+        let users = "host:{NT}8846f7eaee8fb117ad06bdd830b7586c\n";
+        let users = Users::parse(users, "users".as_ref()).unwrap();
+        settings.rules.auth.accounts = Rc::new(users);
+        settings.computers = Some(ComputerRule {
+            mismatch: Mismatch::Refuse,
+            exempt: Vec::new(),
+        });
+        let mut pair = Pair::with_settings(&["tcp://receiver"], settings, 1);
+        let mut host = Host::with_password("host.acme.example", "password");
+        host.domain = domain;
+        pair.enumerate(&mut host);
+        for forged in ["dc01.acme.example", "DC01", "X"] {
+            pair.post_of(&mut host, &events(&[forged]), None);
+            assert_eq!(pair.answer(&host), Some(403), "{domain}: {forged}");
+        }
+        pair.post_of(&mut host, &events(&["host.acme.example"]), None);
+        assert_eq!(pair.answer(&host), Some(200), "{domain}");
+        let text = pair.outputs[0].text();
+        assert_eq!(pair.outputs[0].records(), [1], "{domain}: {text}");
+        assert!(!text.to_lowercase().contains("dc01"), "{text}");
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@ use super::peer::End;
 use crate::collector::{ConnId, Settings};
 use crate::connection::{Limits, RefusalKind};
 use crate::protocol::wsman::source;
+use crate::system::kept_log::warnings;
 
 const OUTPUTS: &[&str] = &["tcp://receiver"];
 
@@ -360,6 +361,51 @@ fn a_certificate_is_locked_out_by_nobody() {
         "Authorization: http://schemas.dmtf.org/wbem/wsman/1/wsman/secprofile/https/mutual\r\n";
     pair.send(conn, &head(0, header));
     assert_eq!(pair.peer(conn).statuses(), [200]);
+}
+
+#[test]
+fn https_without_a_certificate_is_warned_of_once_for_each_address() {
+    let mut settings: Settings = settings();
+    settings.rules.auth.anonymous = Vec::new();
+    settings.rules.auth.has_accounts = false;
+    let mut pair = Pair::with_settings(OUTPUTS, settings, 1);
+    let secured = crate::auth::Secured {
+        certificate: None,
+        bindings: None,
+    };
+    let other = std::net::IpAddr::from([192, 0, 2, 99]);
+    let warned = warnings(|| {
+        for from in [ADDRESS, ADDRESS, other, ADDRESS, other] {
+            let conn = pair.connect_raw(from);
+            pair.handle(&crate::collector::Input::Secured(conn, &secured));
+            pair.send(conn, &head(0, ""));
+            assert_eq!(pair.peer(conn).statuses(), [403]);
+            pair.close(conn);
+        }
+    });
+    assert_eq!(warned.len(), 2, "{warned:?}");
+    for (line, address) in warned.iter().zip([ADDRESS, other]) {
+        assert!(line.contains(&address.to_string()), "{line}");
+        assert!(line.contains("private key"), "{line}");
+    }
+}
+
+#[test]
+fn https_to_an_http_port_is_shut_down_at_once_and_warned_of_once() {
+    let mut pair = Pair::new(OUTPUTS);
+    let hello = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";
+    let warned = warnings(|| {
+        for _ in 0..3 {
+            let conn = pair.connect_raw(ADDRESS);
+            pair.send(conn, hello);
+            assert_eq!(pair.peer(conn).end, End::ShutDown);
+        }
+    });
+    assert_eq!(warned.len(), 1, "{warned:?}");
+    assert!(
+        warned[0].contains("TLS on a port for plain HTTP"),
+        "{warned:?}"
+    );
 }
 
 fn knock_from(pair: &mut Pair, address: &str, password: &str) -> Vec<u16> {

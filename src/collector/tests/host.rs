@@ -19,8 +19,10 @@ const MANAGER: &str = "/wsman/SubscriptionManager/WEC";
 pub(super) struct Host {
     pub(super) machine: String,
     pub(super) address: IpAddr,
-    /// The password for the account `ACME\host`; `None` without credentials.
+    /// The password for the account `host`; `None` without credentials.
     pub(super) password: Option<String>,
+    /// The domain that it sends for that account.
+    pub(super) domain: &'static str,
     /// How long it waits for an answer.
     pub(super) timeout: Duration,
     /// Characters added to each event.
@@ -36,6 +38,7 @@ impl Host {
             machine: machine.to_owned(),
             address: ADDRESS,
             password: None,
+            domain: "ACME",
             timeout: seconds(60),
             padding: 0,
             offered: None,
@@ -56,7 +59,7 @@ impl Host {
         };
         let account = ClientAccount {
             user: "host".to_owned(),
-            domain: "ACME".to_owned(),
+            domain: self.domain.to_owned(),
             hash: NtHash::from_password(password),
         };
         Client::with_account(&self.machine, account)

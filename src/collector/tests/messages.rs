@@ -165,6 +165,36 @@ fn an_event_over_a_limit_goes_out_under_its_own_name() {
     );
 }
 
+/// One event of 67 kB held a release build for 29 s; `scripts/bench shapes` measures the time.
+#[test]
+fn an_event_over_any_limit_goes_out_as_malformed() {
+    let many =
+        |count: usize, one: &dyn Fn(usize) -> String| -> String { (0..count).map(one).collect() };
+    let namespaces = many(2000, &|i| format!(" xmlns:n{i:x}='u{i:x}'"));
+    let attributes = many(80_000, &|i| format!(" a{i:x}=''"));
+    let dense = format!("<a{}/>", many(60, &|i| format!(" a{i:x}=''"))).repeat(900);
+    let (mut pair, mut host) = pair();
+    let shapes = [
+        format!("<a{namespaces}>{}</a>", "<a xmlns:z='u'/>".repeat(2000)),
+        format!("<a{attributes}/>"),
+        format!("<a>{dense}</a>"),
+        "<a/>".repeat(70_000),
+        "<a>".repeat(1000),
+    ];
+    for (record, inside) in (1..).zip(&shapes) {
+        let bomb = host.event(record).replace(
+            "</Event>",
+            &format!("<UserData>{inside}</UserData></Event>"),
+        );
+        let start: String = inside.chars().take(40).collect();
+        pair.post_of(&mut host, &[bomb], None);
+        assert_eq!(pair.answer(&host), Some(200), "{start}");
+    }
+    assert_eq!(pair.outputs[0].records(), [1, 2, 3, 4, 5]);
+    let text = pair.outputs[0].text();
+    assert_eq!(text.matches(" Malformed=\"").count(), shapes.len());
+}
+
 #[test]
 fn a_body_that_is_no_batch_gets_a_fault_and_moves_no_bookmark() {
     let (mut pair, mut host) = pair();

@@ -7,6 +7,7 @@ use super::pair::{Pair, seconds, settings};
 use crate::bookmark::Key;
 use crate::hosts::State;
 use crate::store::{Condition, WITHOUT_EVENTS};
+use crate::system::kept_log::warnings;
 
 const DAY: u64 = 86_400;
 
@@ -103,6 +104,25 @@ fn an_empty_batch_moves_no_position_of_a_host_without_a_credential() {
 }
 
 #[test]
+fn a_host_whose_bookmark_is_not_used_is_warned_of_once_until_one_is_used() {
+    let mut pair = Pair::new(&["tcp://receiver"]);
+    let mut host = pair.host("victim.example.com");
+    pair.post(&mut host, 98..=100);
+    let mut forge = |pair: &mut Pair| {
+        let forged = bookmark(9_999_999_999);
+        let warned = warnings(|| (0..3).for_each(|_| pair.post_of(&mut host, &[], Some(&forged))));
+        assert_eq!(warned.len(), 1, "{warned:?}");
+        for word in ["victim.example.com", "bookmark not used", "9999999999"] {
+            assert!(warned[0].contains(word), "{word}: {warned:?}");
+        }
+        let used = warnings(|| pair.post(&mut host, 101..=101));
+        assert_eq!(used, Vec::<String>::new());
+    };
+    forge(&mut pair);
+    forge(&mut pair);
+}
+
+#[test]
 fn where_existing_events_are_read_the_bookmark_of_event_111_is_not_handed_out() {
     let mut settings = settings();
     settings.subscriptions[0].read_existing = true;
@@ -142,6 +162,29 @@ fn invented_names_without_events_leave_few_bookmarks_behind() {
     pair.post_of(&mut host, &events, Some(&backward_bookmark(9)));
     assert_eq!(pair.host("real.example.com").handed_back(), Some(2));
     assert_eq!(pair.host("new.example.com").handed_back(), Some(9));
+}
+
+#[test]
+fn bookmarks_without_room_are_warned_of_less_and_less_often() {
+    let mut pair = Pair::new(&["tcp://receiver"]);
+    let mut host = pair.host("first.example.com");
+    let mut bring = |numbers: std::ops::Range<u64>| {
+        warnings(|| {
+            for number in numbers {
+                host.machine = format!("fake{number}");
+                pair.post_of(&mut host, &[], Some(&bookmark(1)));
+            }
+        })
+    };
+    assert_eq!(bring(0..WITHOUT_EVENTS), Vec::<String>::new());
+    let warned = bring(WITHOUT_EVENTS..WITHOUT_EVENTS + 50);
+    // After 1, 2, 4, 8, 16, and 32 of them.
+    assert_eq!(warned.len(), 6, "{warned:?}");
+    for line in &warned {
+        for word in ["bookmark not stored", "192.0.2.", "--anonymous"] {
+            assert!(line.contains(word), "{word}: {line}");
+        }
+    }
 }
 
 #[test]

@@ -274,3 +274,73 @@ fn list(names: Vec<String>) -> String {
         more => format!("{}, and {more} more (wecrelay hosts)", shown.join(", ")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: UnixSeconds = UnixSeconds::new(1_800_000_000);
+
+    fn refusal(last_byte: u8, reason: &str) -> Refusal {
+        Refusal {
+            address: [192, 0, 2, last_byte].into(),
+            kind: "tls".into(),
+            method: None,
+            identity: None,
+            status: 0,
+            reason: reason.into(),
+            count: 1,
+            first: NOW,
+            last: NOW,
+        }
+    }
+
+    fn findings(saved: &Saved, name: Option<&str>) -> Vec<Finding> {
+        let mut report = Report::default();
+        refused(saved, name, NOW, &mut report);
+        report.findings
+    }
+
+    #[test]
+    fn each_cause_is_a_finding_of_its_own_and_that_of_most_hosts_comes_first() {
+        let of = |host: &str, why: &str| {
+            format!("client certificate CN={host}, issued by CN=Example CA: {why}")
+        };
+        let saved = Saved {
+            refusals: vec![
+                refusal(1, &of("a.example", "certificate has expired: renew it")),
+                refusal(2, &of("b.example", "certificate revoked: issue a new one")),
+                refusal(
+                    3,
+                    &of("c.example", "self-signed certificate: add its issuer"),
+                ),
+                refusal(4, &of("d.example", "certificate revoked: issue a new one")),
+                refusal(
+                    5,
+                    "TLS handshake: this is plain HTTP: Server= must begin with https://",
+                ),
+            ],
+            ..Saved::default()
+        };
+        let found = findings(&saved, None);
+        assert_eq!(found.len(), 4, "{found:#?}");
+        let first = &found[0];
+        assert!(first.why.contains("certificate revoked"), "{first:?}");
+        for address in ["192.0.2.2 ", "192.0.2.4 "] {
+            assert!(first.what.contains(address), "{first:?}");
+        }
+        for (address, why) in [
+            ("192.0.2.1 ", "has expired"),
+            ("192.0.2.3 ", "self-signed"),
+            ("192.0.2.5 ", "plain HTTP"),
+        ] {
+            let of_it = |it: &&Finding| it.what.contains(address) && it.why.contains(why);
+            assert_eq!(found.iter().filter(of_it).count(), 1, "{why}: {found:#?}");
+        }
+        assert!(found.iter().all(|it| !it.stops && !it.remedy.is_empty()));
+        // Other hosts' causes are none of the host that is asked about.
+        let found = findings(&saved, Some("192.0.2.3"));
+        assert_eq!(found.len(), 1, "{found:#?}");
+        assert!(found[0].stops && found[0].why.contains("self-signed"));
+    }
+}

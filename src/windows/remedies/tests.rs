@@ -59,3 +59,18 @@ fn codes_of_windows_are_known_with_cause_and_remedy() {
         assert!(!remedy.remedy.is_empty(), "{number}");
     }
 }
+
+#[test]
+fn remedies_for_client_certificates_name_the_issuer_and_who_reads_the_key() {
+    let no_certificate = code(2_150_858_882).unwrap();
+    assert!(no_certificate.meaning.contains("NETWORK SERVICE"));
+    for number in [2_150_858_882, 2_150_859_102] {
+        let remedy = code(number).unwrap().remedy;
+        assert!(
+            remedy.contains("thumbprint") && remedy.contains("the authority that issued"),
+            "{number}: {remedy}"
+        );
+    }
+    let not_the_leaf = code(2_150_859_102).unwrap().remedy;
+    assert!(not_the_leaf.contains("not of the certificate itself"));
+}
