@@ -150,8 +150,8 @@ impl Collector {
         let is_known = known.is_some();
         let whose = (known.unwrap_or_else(|| Rc::new(name.key())), id);
         let (timeout, until) = time_of(now, message.began, &header);
-        let size = (message.text.len(), until);
-        if self.hands_back_early(now, source, (&whose, is_known), size) {
+        let need = (message.text.len(), until);
+        if self.hands_back_early(now, source, (&whose, is_known), need) {
             return;
         }
         let whole = (source, subscription, &header);
@@ -192,16 +192,15 @@ impl Collector {
         now: Now,
         source: &Source,
         (whose, is_known): (&Whose, bool),
-        size: (usize, Instant),
+        (size, until): (usize, Instant),
     ) -> bool {
         let host = is_known.then_some(whose);
         if self.batches.holds(now, host, source.address) {
             self.batches.hand_back_unread(source.conn);
             return true;
         }
-        let is_too_much = self.batches.would_shed(now, whose, size);
+        let is_too_much = self.batches.would_shed(now, whose, (size, until));
         if is_too_much {
-            let (_, until) = size;
             self.batches
                 .shed_on_arrival(now, source.conn, (whose, until));
         }

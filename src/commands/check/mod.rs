@@ -141,21 +141,21 @@ impl Report {
     }
 
     fn labeled(&mut self, depth: usize, label: &str, text: &str) {
+        self.push(depth, label, text.lines().map(visible));
+    }
+
+    /// Appends lines, the first one after `label`.
+    fn push(&mut self, depth: usize, label: &str, lines: impl Iterator<Item: fmt::Display>) {
         let margin = "  ".repeat(depth);
-        for (index, line) in text.lines().enumerate() {
+        for (index, line) in lines.enumerate() {
             let label = if index == 0 { label } else { "" };
-            let line = visible(line);
             self.text.push_str(&format!("{margin}{label}{line}\n"));
         }
     }
 
     /// Adds a sample message unescaped: some formats separate values by tabs.
     fn example(&mut self, depth: usize, message: &str) {
-        let margin = "  ".repeat(depth);
-        for (index, line) in message.lines().enumerate() {
-            let label = if index == 0 { "example: " } else { "" };
-            self.text.push_str(&format!("{margin}{label}{line}\n"));
-        }
+        self.push(depth, "example: ", message.lines());
     }
 
     /// Adds a problem that should be fixed, which counts as a finding.
