@@ -16,15 +16,25 @@ use crate::base::visible::is_invisible;
 #[must_use]
 pub fn json(document: &impl Serialize) -> String {
     let mut out = Vec::new();
-    write_json(&mut out, document);
+    push_json(&mut out, document);
     String::from_utf8(out).unwrap_or_default()
 }
 
-/// The same at the end of `out`.
-pub fn write_json(out: &mut Vec<u8>, document: &impl Serialize) {
+/// Appends the same to `out`.
+pub fn push_json(out: &mut Vec<u8>, document: &impl Serialize) {
+    // JSON can represent every string, and writing to a vector cannot fail.
+    let _: io::Result<()> = write_json(out, document);
+}
+
+/// Writes the same to `out` as it is made, so that a long document is never in memory as a
+/// whole.
+///
+/// # Errors
+///
+/// Those of `out`.
+pub fn write_json(out: impl Write, document: &impl Serialize) -> io::Result<()> {
     let mut writer = serde_json::Serializer::with_formatter(out, Seen);
-    // Strings have nothing that JSON has not, and a vector takes all.
-    let _: Result<(), serde_json::Error> = document.serialize(&mut writer);
+    document.serialize(&mut writer).map_err(io::Error::from)
 }
 
 /// Escapes what a reader would not see, or what steers a terminal, beside what JSON escapes

@@ -27,7 +27,7 @@ use crate::server::Database;
 use crate::store::postgres::{Settings, UrlError};
 use crate::store::sqlite::{self, Old};
 use crate::store::{self, KeptAside};
-use crate::system::json::json;
+use crate::system::json::write_json;
 use select::{Concerned, Filter};
 
 /// Why `wecrelay hosts` fails.
@@ -313,7 +313,8 @@ fn print_json(
         hosts,
         refusals: latest(&saved.refusals),
     };
-    writeln!(out, "{}", json(&document))
+    write_json(&mut *out, &document)?;
+    writeln!(out)
 }
 
 /// The number of hosts in each state.

@@ -16,7 +16,7 @@ use crate::hosts::{Fleet, Host, Moment, State};
 use crate::metrics::{OutputFacts, RefusedFacts, Snapshot};
 use crate::protocol::http::Response;
 use crate::server::status::Answer;
-use crate::system::json::write_json;
+use crate::system::json::push_json;
 use crate::windows::remedies;
 
 const PAGE: &str = include_str!("page.html");
@@ -98,7 +98,7 @@ pub(super) fn status(now: Now, snapshot: &Snapshot, collector: &Collector) -> Ve
         "remedies": remedies(collector),
     });
     let mut status = Vec::new();
-    write_json(&mut status, &facts);
+    push_json(&mut status, &facts);
     // The lists that may be long follow, appended without an intermediate value.
     status.pop();
     relays(&mut status, now, collector);
@@ -192,7 +192,7 @@ fn relays(out: &mut Vec<u8>, now: Now, collector: &Collector) {
         })
     });
     out.extend(b",\"relays\":");
-    write_json(out, &relays.collect::<Vec<_>>());
+    push_json(out, &relays.collect::<Vec<_>>());
 }
 
 fn hosts(out: &mut Vec<u8>, at: Moment, collector: &Collector) {
@@ -205,7 +205,7 @@ fn hosts(out: &mut Vec<u8>, at: Moment, collector: &Collector) {
         (state.name(), count)
     });
     out.extend(b",\"states\":");
-    write_json(out, &counts);
+    push_json(out, &counts);
     let omitted = hosts.len().saturating_sub(HOSTS);
     if omitted > 0 {
         hosts.sort_unstable_by_key(|(state, _)| std::cmp::Reverse(*state));
@@ -219,10 +219,10 @@ fn hosts(out: &mut Vec<u8>, at: Moment, collector: &Collector) {
         }
         let relay = host.relay.as_deref().or(own);
         let relay = relay.map(|relay| texts.number(relay));
-        write_json(out, &row(host, (*state, at), relay, &mut texts));
+        push_json(out, &row(host, (*state, at), relay, &mut texts));
     }
     out.extend(b"],\"texts\":");
-    write_json(out, &texts.in_order());
+    push_json(out, &texts.in_order());
     out.extend(format!(",\"omitted\":{omitted}").bytes());
 }
 
