@@ -24,9 +24,14 @@ impl File<'_> {
         let Some(others) = child(root, OTHERS) else {
             return Ok(());
         };
-        let allowed = "only AllowedIssuerCAList, AllowedSubjectList and DeniedSubjectList are \
-                       allowed there, each once";
-        self.check_inside(others, OTHERS, &[ISSUERS, ALLOWED, DENIED], true, allowed)?;
+        let inside = Inside {
+            element: OTHERS,
+            known: &[ISSUERS, ALLOWED, DENIED],
+            once: true,
+            allowed: "only AllowedIssuerCAList, AllowedSubjectList and DeniedSubjectList are \
+                      allowed there, each once",
+        };
+        self.check_inside(others, &inside)?;
         let access = &mut parsed.subscription.access;
         access.allowed_issuers = self.list(others, ISSUERS, "IssuerCA")?;
         access.allowed_subjects = self.list(others, ALLOWED, "Subject")?;
@@ -47,22 +52,20 @@ impl File<'_> {
     /// Rejects elements that are meant as access lists but are misspelled, repeated, or in
     /// another namespace.
     fn check_names(&self, root: Node<'_, '_>) -> Result<(), Error> {
+        let inside = Inside {
+            element: "an element of Subscription",
+            known: &[DOMAIN, OTHERS],
+            once: true,
+            allowed: "the access lists there are AllowedSourceDomainComputers and \
+                      AllowedSourceNonDomainComputers, each once and in the namespace of \
+                      Subscription",
+        };
         let mut seen = Vec::new();
         for node in root.children().filter(Node::is_element) {
-            let name = node.tag_name().name();
-            let folded = name.to_ascii_lowercase();
-            if !folded.starts_with("allowed") && !folded.starts_with("denied") {
-                continue;
+            let folded = node.tag_name().name().to_ascii_lowercase();
+            if folded.starts_with("allowed") || folded.starts_with("denied") {
+                self.check_element(node, &inside, &mut seen)?;
             }
-            let known = [DOMAIN, OTHERS].contains(&name);
-            let is_ours = node.tag_name().namespace() == Some(NAMESPACE);
-            if !known || !is_ours || seen.contains(&name) {
-                let allowed = "the access lists there are AllowedSourceDomainComputers and \
-                               AllowedSourceNonDomainComputers, each once and in the namespace \
-                               of Subscription";
-                return Err(self.value(node, "an element of Subscription", name, allowed));
-            }
-            seen.push(name);
         }
         Ok(())
     }
@@ -98,11 +101,22 @@ impl File<'_> {
         let Some(holder_node) = child(others, holder) else {
             return Ok(Vec::new());
         };
-        let allowed = match item {
-            "IssuerCA" => "only IssuerCA is allowed there",
-            _ => "only Subject is allowed there",
+        let items_only = Inside {
+            element: holder,
+            known: &[item],
+            once: false,
+            allowed: match item {
+                "IssuerCA" => "only IssuerCA is allowed there",
+                _ => "only Subject is allowed there",
+            },
         };
-        self.check_inside(holder_node, holder, &[item], false, allowed)?;
+        self.check_inside(holder_node, &items_only)?;
+        let text_only = Inside {
+            element: item,
+            known: &[],
+            once: false,
+            allowed: super::TEXT_ONLY,
+        };
         let mut items = Vec::new();
         for node in holder_node.children().filter(Node::is_element) {
             let text = text_of(node);
@@ -110,37 +124,54 @@ impl File<'_> {
                 let allowed = "must not be empty: remove it, or write its text";
                 return Err(self.value(node, item, "", allowed));
             }
-            self.check_inside(node, item, &[], false, super::TEXT_ONLY)?;
+            self.check_inside(node, &text_only)?;
             items.push(text.into_owned());
         }
         Ok(items)
     }
 
-    /// Rejects elements other than `known` (or repeated, if `once`), and text between
-    /// elements.
-    fn check_inside(
-        &self,
-        parent: Node<'_, '_>,
-        element: &'static str,
-        known: &[&str],
-        once: bool,
-        allowed: &'static str,
-    ) -> Result<(), Error> {
+    /// Rejects elements that are not allowed inside `parent`, and text between elements.
+    fn check_inside(&self, parent: Node<'_, '_>, inside: &Inside<'_>) -> Result<(), Error> {
         let mut seen = Vec::new();
         for node in parent.children() {
-            let name = node.tag_name().name();
             if node.is_element() {
-                let is_ours = node.tag_name().namespace() == Some(NAMESPACE);
-                if !is_ours || !known.contains(&name) || (once && seen.contains(&name)) {
-                    return Err(self.value(node, element, name, allowed));
-                }
-                seen.push(name);
+                self.check_element(node, inside, &mut seen)?;
             }
             let text = piece(node).map(trim).filter(|text| !text.is_empty());
-            if let Some(text) = text.filter(|_| !known.is_empty()) {
-                return Err(self.value(node, element, text, allowed));
+            if let Some(text) = text.filter(|_| !inside.known.is_empty()) {
+                return Err(self.value(node, inside.element, text, inside.allowed));
             }
         }
         Ok(())
     }
+
+    /// Rejects an element that is unknown, in another namespace, or repeated if that is not
+    /// allowed. `seen` holds the names before it.
+    fn check_element<'a>(
+        &self,
+        node: Node<'a, '_>,
+        inside: &Inside<'_>,
+        seen: &mut Vec<&'a str>,
+    ) -> Result<(), Error> {
+        let name = node.tag_name().name();
+        let is_ours = node.tag_name().namespace() == Some(NAMESPACE);
+        let is_repeated = inside.once && seen.contains(&name);
+        if !is_ours || !inside.known.contains(&name) || is_repeated {
+            return Err(self.value(node, inside.element, name, inside.allowed));
+        }
+        seen.push(name);
+        Ok(())
+    }
+}
+
+/// What an element can contain.
+struct Inside<'k> {
+    /// The name of the element, for the error.
+    element: &'static str,
+    /// Names of the elements that are allowed; if there are none, text is.
+    known: &'k [&'k str],
+    /// Whether each of them can occur only once.
+    once: bool,
+    /// What is allowed, in words for the error.
+    allowed: &'static str,
 }
