@@ -133,8 +133,7 @@ pub(super) fn serves(certificate: &X509Ref) -> bool {
 }
 
 pub(super) fn is_issued_by(certificate: &X509Ref, issuer: &X509Ref) -> bool {
-    let order = certificate.issuer_name().try_cmp(issuer.subject_name());
-    order.is_ok_and(std::cmp::Ordering::is_eq)
+    names::are_equal(certificate.issuer_name(), issuer.subject_name())
         && issuer
             .public_key()
             .and_then(|key| certificate.verify(&key))

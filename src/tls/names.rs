@@ -126,6 +126,11 @@ pub(super) fn display(name: &X509NameRef) -> String {
     entries.collect::<Vec<_>>().join(", ")
 }
 
+/// Whether two names are equal as X.509 compares them (RFC 5280 7.1); not if one cannot be read.
+pub(super) fn are_equal(one: &X509NameRef, other: &X509NameRef) -> bool {
+    one.try_cmp(other).is_ok_and(std::cmp::Ordering::is_eq)
+}
+
 pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02X}")).collect()
 }

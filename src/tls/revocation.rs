@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use openssl::x509::{CrlStatus, X509, X509Crl, X509Ref};
 
 use super::list::{self, Kind, Scope};
-use super::{Error, names, pem, validity};
+use super::{Error, facts, names, pem, validity};
 
 /// Most certificates of a chain: as many as OpenSSL takes.
 const LONGEST_CHAIN: usize = 100;
@@ -78,10 +78,7 @@ impl Revocation {
     /// A delta adds to a complete list, which counts alone.
     fn skip(&self, delta: &X509Crl) -> Result<(), Error> {
         let name = delta.issuer_name();
-        let is_base = |list: &List| {
-            let order = list.list.issuer_name().try_cmp(name);
-            order.is_ok_and(std::cmp::Ordering::is_eq)
-        };
+        let is_base = |list: &List| names::are_equal(list.list.issuer_name(), name);
         if !self.lists.iter().any(is_base) {
             return Err(self.refuse(delta, "is a delta, and its base list is missing"));
         }
@@ -157,8 +154,8 @@ impl Revocation {
     /// Why an authority has no list: there may be one in its name that does not count.
     fn why_unlisted(&self, authority: &X509, name: &str) -> String {
         let is_of = |list: &&List| {
-            let order = list.list.issuer_name().try_cmp(authority.subject_name());
-            list.signers.is_empty() && order.is_ok_and(std::cmp::Ordering::is_eq)
+            list.signers.is_empty()
+                && names::are_equal(list.list.issuer_name(), authority.subject_name())
         };
         match self.lists.iter().find(is_of) {
             None => format!("no list of {name}"),
@@ -194,11 +191,11 @@ impl Revocation {
 
     /// Its issuer in the bundle; none of a root.
     fn issuer_of(&self, certificate: &X509Ref) -> Option<&X509Ref> {
-        if has_issued(certificate, certificate) {
+        if facts::is_issued_by(certificate, certificate) {
             return None;
         }
         let mut authorities = self.authorities.iter();
-        let issuer = authorities.find(|authority| has_issued(authority, certificate));
+        let issuer = authorities.find(|authority| facts::is_issued_by(certificate, authority));
         issuer.map(|issuer| &**issuer)
     }
 
@@ -281,18 +278,10 @@ fn is_current(list: &X509Crl, now: SystemTime) -> bool {
 /// Whether this authority has signed the list. Two may have one name: the signature tells
 /// them apart.
 fn has_signed(authority: &X509Ref, list: &X509Crl) -> bool {
-    let order = list.issuer_name().try_cmp(authority.subject_name());
     let key = authority.public_key();
-    order.is_ok_and(std::cmp::Ordering::is_eq)
+    names::are_equal(list.issuer_name(), authority.subject_name())
         && may_sign_lists(authority)
         && key.is_ok_and(|key| list.verify(&key).is_ok_and(|good| good))
-}
-
-fn has_issued(authority: &X509Ref, certificate: &X509Ref) -> bool {
-    let order = certificate.issuer_name().try_cmp(authority.subject_name());
-    let key = authority.public_key();
-    order.is_ok_and(std::cmp::Ordering::is_eq)
-        && key.is_ok_and(|key| certificate.verify(&key).is_ok_and(|good| good))
 }
 
 /// Without the extension a key is for everything (RFC 5280 4.2.1.3).
@@ -304,6 +293,6 @@ fn may_sign_lists(authority: &X509Ref) -> bool {
 /// Whether it is an authority, or old enough not to say.
 fn may_issue(certificate: &X509Ref) -> bool {
     let usage = certificate.key_usage();
-    super::facts::is_authority(certificate)
+    facts::is_authority(certificate)
         && usage.is_none_or(|usage| usage.contains(openssl::x509::X509KeyUsage::KEY_CERT_SIGN))
 }
