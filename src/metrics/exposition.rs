@@ -189,7 +189,7 @@ impl Page<'_> {
             ("heartbeats", "Heartbeats acknowledged", c.heartbeats),
             (
                 "enumerations",
-                "Sources asking for their subscriptions",
+                "Requests of hosts for their subscriptions",
                 c.enumerations,
             ),
             (
