@@ -5,7 +5,7 @@
 //! over. Whatever this parser accepts, both parse to equal messages, as the tests
 //! ensure. For small batches it needs a tenth of the general parser's time.
 
-use super::soap::{Header, MAX_BOOKMARK, MAX_HEADER_TEXT, parse_duration};
+use super::soap::{Header, MAX_BOOKMARK, MAX_HEADER_TEXT, ns, parse_duration};
 use super::{Body, Message, RawEvent, action};
 use crate::base::cursor::{Cursor, InQuotes, InText};
 use crate::base::wire::{has_forbidden, trim};
@@ -14,12 +14,20 @@ use crate::base::wire::{has_forbidden, trim};
 /// the general one, and more than Windows sends.
 const MOST: usize = 2000;
 
-const ROOT: &str = "<s:Envelope \
-    xmlns:s=\"http://www.w3.org/2003/05/soap-envelope\" \
-    xmlns:a=\"http://schemas.xmlsoap.org/ws/2004/08/addressing\" \
-    xmlns:e=\"http://schemas.xmlsoap.org/ws/2004/08/eventing\" \
-    xmlns:w=\"http://schemas.dmtf.org/wbem/wsman/1/wsman.xsd\" \
-    xmlns:p=\"http://schemas.microsoft.com/wbem/wsman/1/wsman.xsd\"><s:Header>";
+const ROOT: &str = "<s:Envelope";
+/// The prefixes of Windows, and the start of each declaration; its URI follows. The first
+/// [`USED`] must be declared.
+const PREFIXES: [(&str, &str); 7] = [
+    (" xmlns:s=\"", ns::SOAP),
+    (" xmlns:a=\"", ns::ADDRESSING),
+    (" xmlns:w=\"", ns::WSMAN),
+    (" xmlns:p=\"", ns::WSMAN_MS),
+    (" xmlns:e=\"", ns::EVENTING),
+    (" xmlns:n=\"", ns::ENUMERATION),
+    (" xmlns:b=\"", ns::CIM_BINDING),
+];
+/// How many of them occur in the headers and bodies below.
+const USED: usize = 4;
 const MACHINE_ID: &str = "<m:MachineID \
     xmlns:m=\"http://schemas.microsoft.com/wbem/wsman/1/machineid\" s:mustUnderstand=\"false\">";
 const IDENTIFIER: &str =
@@ -34,8 +42,10 @@ pub(super) fn read(text: &str, is_plain: bool) -> Option<Message<'_>> {
     let mut reader = Reader {
         text: Cursor::new(text),
         is_plain,
+        has_eventing: false,
     };
-    reader.text.expect(ROOT)?;
+    reader.root()?;
+    reader.text.expect("<s:Header>")?;
     let header = reader.header()?;
     reader.text.expect("<s:Body><w:Events>")?;
     let events = reader.events()?;
@@ -50,9 +60,39 @@ pub(super) fn read(text: &str, is_plain: bool) -> Option<Message<'_>> {
 struct Reader<'a> {
     text: Cursor<'a>,
     is_plain: bool,
+    /// Whether the envelope declares the prefix `e`.
+    has_eventing: bool,
 }
 
 impl<'a> Reader<'a> {
+    /// Parses the start tag of the envelope, which declares each prefix at most once, in any
+    /// order, and may have a language.
+    fn root(&mut self) -> Option<()> {
+        self.text.expect(ROOT)?;
+        let mut declared = [false; PREFIXES.len()];
+        let mut has_language = false;
+        while !self.text.eat(">") {
+            let is_repeated = if self.text.eat(" xml:lang=\"") {
+                self.value("\"")?;
+                std::mem::replace(&mut has_language, true)
+            } else {
+                let is_next = |(start, _): &(&str, &str)| self.text.rest().starts_with(start);
+                let place = PREFIXES.iter().position(is_next)?;
+                let (start, uri) = PREFIXES.get(place)?;
+                self.text.expect(start)?;
+                self.text.expect(uri)?;
+                self.text.expect("\"")?;
+                std::mem::replace(declared.get_mut(place)?, true)
+            };
+            if is_repeated {
+                return None;
+            }
+        }
+        let (used, rest) = declared.split_at_checked(USED)?;
+        self.has_eventing = *rest.first()?;
+        used.iter().all(|is_declared| *is_declared).then_some(())
+    }
+
     /// Parses the headers, each at most once, in any order.
     fn header(&mut self) -> Option<Header> {
         let mut header = Header::default();
@@ -79,7 +119,8 @@ impl<'a> Reader<'a> {
         } else if self.text.eat("<a:MessageID>") {
             let id = self.text("</a:MessageID>")?;
             put(&mut header.message_id, id)
-        } else if self.text.eat(IDENTIFIER) {
+        } else if self.text.eat(IDENTIFIER) || self.has_eventing && self.text.eat("<e:Identifier>")
+        {
             self.fill(&mut header.identifier, "</e:Identifier>")
         } else if self.text.eat("<w:") {
             self.wsman_header(header)

@@ -70,6 +70,46 @@ fn what_windows_delivers_is_read_fast() {
 }
 
 #[test]
+fn prefixes_may_be_declared_in_any_order_with_others() {
+    let text = source::heartbeat(&sender(), REFERENCE);
+    let (_, rest) = text.split_once('>').unwrap();
+    let with = |declarations: &[String]| format!("<s:Envelope{}>{rest}", declarations.concat());
+    let mut all: Vec<_> = PREFIXES
+        .iter()
+        .map(|(start, uri)| format!("{start}{uri}\""))
+        .collect();
+    all.push(" xml:lang=\"en-US\"".to_owned());
+    for place in 0..all.len() {
+        let mut some = all.clone();
+        some.rotate_left(place);
+        assert!(is_fast(&with(&some)));
+        let gone = some.remove(0);
+        let is_used = all.iter().position(|one| *one == gone).unwrap() < USED;
+        assert_eq!(is_fast(&with(&some)), !is_used, "without {gone}");
+        some.push(some[0].clone());
+        assert!(!is_fast(&with(&some)), "twice {}", some[0]);
+    }
+    for other in [
+        " xmlns:w=\"urn:w\"",
+        " xmlns=\"urn:w\"",
+        " xmlns:x=\"urn:x\"",
+        " a=\"\"",
+    ] {
+        let mut some = all.clone();
+        some.push(other.to_owned());
+        assert!(!is_fast(&with(&some)), "{other}");
+    }
+}
+
+#[test]
+fn an_identifier_may_use_a_prefix_of_the_envelope() {
+    let text = source::heartbeat(&sender(), "<e:Identifier>219C5353</e:Identifier>");
+    assert!(is_fast(&text));
+    let declaration = format!("{}{}\"", PREFIXES[USED].0, ns::EVENTING);
+    assert!(!is_fast(&text.replace(&declaration, "")));
+}
+
+#[test]
 fn both_readers_agree_on_any_change() {
     let texts = [
         batch(&["<Event/>", &format!("<Event>{}</Event>", "x".repeat(260))]),
