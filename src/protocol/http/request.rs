@@ -33,7 +33,7 @@ pub enum Progress {
 /// ```
 /// use wecrelay::protocol::http::{Limits, Method, request::Decoder};
 /// let mut decoder = Decoder::new(Limits::default());
-/// decoder.feed(b"POST /wsman HTTP/1.1\r\nContent-Length: 2\r\n\r\n<");
+/// decoder.feed(b"POST /wsman HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n<");
 /// assert_eq!(decoder.poll(), Ok(None));
 /// decoder.feed(b">POST");
 /// let request = decoder.poll().unwrap().unwrap();
@@ -381,17 +381,25 @@ fn parse_head(bytes: &[u8], limits: &Limits) -> Result<Head, Error> {
         let value = String::from_utf8_lossy(header.value);
         headers.push(header.name, trim(&value));
     }
-    let is_host = |(name, _): &(&str, &str)| is(name, "host");
-    if headers.iter().filter(is_host).nth(1).is_some() {
-        let reason = "several Host headers";
-        return Err(Error::MalformedHead { reason });
-    }
+    let minor = parsed.version.unwrap_or(0);
+    check_host(&headers, minor)?;
     Ok(Head {
         method: Method::from_name(method),
         target: target.to_owned(),
-        minor: parsed.version.unwrap_or(0),
+        minor,
         headers,
     })
+}
+
+/// Requires exactly one `Host` header, in HTTP/1.0 at most one (RFC 9112 3.2).
+fn check_host(headers: &Headers, minor: u8) -> Result<(), Error> {
+    let hosts = headers.iter().filter(|(name, _)| is(name, "host"));
+    let reason = match hosts.count() {
+        0 if minor > 0 => "no Host header",
+        0 | 1 => return Ok(()),
+        _ => "several Host headers",
+    };
+    Err(Error::MalformedHead { reason })
 }
 
 fn malformed(error: httparse::Error, most: usize) -> Error {
