@@ -31,6 +31,49 @@ struct List {
     signers: Vec<usize>,
 }
 
+/// Why no list counts for the certificates of an authority.
+#[derive(Clone, Copy)]
+enum Lack {
+    /// There is none in its name.
+    Absent,
+    /// The one in its name has another signature, such as one from before its key was renewed.
+    OtherKey,
+    /// Its certificate does not allow it to sign lists.
+    MayNotSign,
+    /// Its lists cover other certificates than those in this scope.
+    Scope(Scope),
+}
+
+impl Lack {
+    /// What is wrong with the list.
+    fn why(self) -> &'static str {
+        match self {
+            Self::Absent => "is not there",
+            Self::OtherKey => "is signed with another key than that of --client-ca",
+            Self::MayNotSign => {
+                "does not count, since the key usage of that authority lacks cRLSign"
+            }
+            Self::Scope(Scope::Authorities) => "covers no certificates of authorities",
+            Self::Scope(Scope::All | Scope::Hosts) => "covers no certificates of hosts",
+        }
+    }
+
+    fn remedy(self) -> &'static str {
+        match self {
+            Self::Absent => "put it there",
+            Self::OtherKey => {
+                "replace it with the list that this key has signed, or put the authority's \
+                 certificate for the other key into --client-ca"
+            }
+            Self::MayNotSign => {
+                "renew the authority's certificate with the key usage cRLSign, and put it into \
+                 --client-ca"
+            }
+            Self::Scope(_) => "add the authority's list that covers them",
+        }
+    }
+}
+
 /// Why a chain is refused.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
@@ -135,7 +178,11 @@ impl Revocation {
                 self.path.display(),
                 names::display(authority.subject_name()),
             );
-            let why = self.why_unlisted(authority, &name);
+            let lack = self.lack(authority, None);
+            let (why, remedy) = match lack {
+                Lack::Absent => (format!("no list of {name}"), "add its list"),
+                _ => (format!("the list of {name} {}", lack.why()), lack.remedy()),
+            };
             if self.partial {
                 format!(
                     "--crl {path}: {why}: its certificates are not checked for revocation \
@@ -143,7 +190,7 @@ impl Revocation {
                 )
             } else {
                 format!(
-                    "--crl {path}: {why}: its certificates are rejected; add its list, or use \
+                    "--crl {path}: {why}: its certificates are rejected; {remedy}, or use \
                      --crl-partial to allow them unchecked"
                 )
             }
@@ -151,21 +198,20 @@ impl Revocation {
         unlisted.map(line).collect()
     }
 
-    /// Why an authority has no list: there may be one in its name that does not count.
-    fn why_unlisted(&self, authority: &X509, name: &str) -> String {
-        let is_of = |list: &&List| {
-            list.signers.is_empty()
-                && names::are_equal(list.list.issuer_name(), authority.subject_name())
-        };
-        match self.lists.iter().find(is_of) {
-            None => format!("no list of {name}"),
-            Some(_) if may_sign_lists(authority) => {
-                format!("the list of {name} is signed with another key than that of --client-ca")
-            }
-            Some(_) => format!(
-                "the list of {name} does not count, since the key usage of that authority lacks \
-                 cRLSign"
-            ),
+    /// Why no list counts for the certificates of an authority, or for those in `scope`: there may
+    /// be one in its name.
+    fn lack(&self, authority: &X509Ref, scope: Option<Scope>) -> Lack {
+        let is_of =
+            |list: &&List| names::are_equal(list.list.issuer_name(), authority.subject_name());
+        let mut lists = self.lists.iter().filter(is_of).peekable();
+        if lists.peek().is_none() {
+            Lack::Absent
+        } else if !may_sign_lists(authority) {
+            Lack::MayNotSign
+        } else if lists.any(|list| has_signed(authority, &list.list)) {
+            Lack::Scope(scope.unwrap_or(Scope::All))
+        } else {
+            Lack::OtherKey
         }
     }
 
@@ -235,7 +281,11 @@ impl Revocation {
         match lists.first() {
             _ if !current.is_empty() => Ok(()),
             None if self.partial => Ok(()),
-            None => Err(self.unknown(issuer, "is not there", "put it there")),
+            None => {
+                let lack = self.lack(issuer, Some(scope));
+                let or = ", or use --crl-partial to allow certificates that no list covers";
+                Err(self.unknown(issuer, lack.why(), lack.remedy(), or))
+            }
             Some(List { list, .. }) => Err(self.out_of_time(issuer, list, now)),
         }
     }
@@ -248,20 +298,17 @@ impl Revocation {
                 issuer,
                 &why,
                 "compare the clocks of issuer and relay, or renew it",
+                "",
             );
         }
         let end = list.next_update().map(ToString::to_string);
         let why = format!("expired on {}", end.unwrap_or_default());
-        self.unknown(issuer, &why, "install a current one")
+        self.unknown(issuer, &why, "install a current one", "")
     }
 
-    fn unknown(&self, issuer: &X509Ref, why: &str, remedy: &str) -> Verdict {
+    fn unknown(&self, issuer: &X509Ref, why: &str, remedy: &str, or: &str) -> Verdict {
         let name = names::display(issuer.subject_name());
         let path = self.path.display();
-        let or = match why {
-            "is not there" => ", or use --crl-partial to allow certificates that no list covers",
-            _ => "",
-        };
         Verdict::Unknown(format!(
             "--crl {path}: the list of {name} {why}: {remedy} and send SIGHUP{or}"
         ))

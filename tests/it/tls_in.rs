@@ -658,7 +658,7 @@ fn why_a_list_does_not_count_is_told_at_the_start() {
         (
             forged,
             "the list of CN=Issuing is signed with another key",
-            "the list of CN=Issuing is not there",
+            "the list of CN=Issuing is signed with another key than that of --client-ca: replace it",
         ),
     ] {
         let lists = tiers.lists("both.pem", &[&tiers.of_root(None), &list]);
@@ -739,5 +739,6 @@ fn a_list_about_hosts_only_does_not_speak_for_authorities() {
         .list(&tiers.site.dir, "hosts-only", None, hosts, &[]);
     let lists = tiers.lists("both.pem", &[&of_root, &of_issuing]);
     let relay = tiers.site.start(&["--crl", &lists]);
-    Client::with(&tiers.good).is_refused(&relay, &["the list of CN=Test Root is not there"]);
+    let why = "the list of CN=Test Root covers no certificates of authorities: add the";
+    Client::with(&tiers.good).is_refused(&relay, &[why]);
 }
