@@ -26,11 +26,16 @@ enum End {
 pub(super) struct Saving {
     /// The hosts being saved, and those being deleted.
     under_way: (Vec<Rc<Key>>, Vec<Rc<Key>>),
+    /// Number of hosts that the current round still has to save: those that had changed when it
+    /// began. Without this, busy hosts would be saved all the time.
+    left: usize,
     /// Forgotten, but not yet deleted from the store.
     forgotten: Vec<Rc<Key>>,
     saved: Option<Instant>,
     is_failing: bool,
     end: End,
+    /// Whether what is being saved includes that the relay is stopping.
+    tells_end: bool,
 }
 
 impl Saving {
@@ -71,7 +76,11 @@ impl Saving {
         if is_quiet && forgotten.is_empty() && !is_dirty {
             return None;
         }
-        let keys = table.take_dirty(AT_ONCE);
+        if self.left == 0 || is_stopped {
+            self.left = table.dirty();
+        }
+        let keys = table.take_dirty(self.left.min(AT_ONCE));
+        self.left -= keys.len();
         let hosts = keys.iter().filter_map(|key| table.get(key));
         let changes = Changes {
             hosts: hosts.cloned().collect(),
@@ -86,10 +95,12 @@ impl Saving {
             },
         };
         self.under_way = (keys, forgotten);
+        self.tells_end = is_stopped;
         Some(changes)
     }
 
-    /// Handles whether saving succeeded; returns whether nothing more has to be saved now.
+    /// Handles whether saving succeeded; returns whether nothing more has to be saved now. What has
+    /// changed in the meantime can wait, unless the relay is stopping.
     pub(super) fn note_saved<T, E: fmt::Display>(
         &mut self,
         now: Now,
@@ -105,6 +116,7 @@ impl Saving {
                 }
             }
             Err(error) => {
+                self.left = 0;
                 table.put_back(&keys);
                 refusals.put_back();
                 self.forgotten.append(&mut forgotten);
@@ -113,7 +125,9 @@ impl Saving {
                 }
             }
         }
-        let is_all = self.is_failing || !(table.is_dirty() || refusals.is_dirty());
+        let is_dirty = table.is_dirty() || refusals.is_dirty();
+        let is_left = self.left > 0 || (self.is_ending() && (is_dirty || !self.tells_end));
+        let is_all = self.is_failing || !is_left;
         if is_all && self.end == End::Near {
             self.end = End::Done;
         }

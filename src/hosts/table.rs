@@ -329,6 +329,11 @@ impl Table {
         !self.unsaved.is_empty()
     }
 
+    /// Number of hosts with unsaved changes.
+    pub(super) fn dirty(&self) -> usize {
+        self.unsaved.len()
+    }
+
     /// These hosts could not be saved, and count as changed again.
     pub fn put_back(&mut self, keys: &[Rc<Key>]) {
         keys.iter().for_each(|key| self.unsaved.note(key));

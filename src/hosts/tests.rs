@@ -1,6 +1,6 @@
 use super::refusals::Refusals;
 use super::*;
-use crate::base::clock::{FileTime, UnixSeconds};
+use crate::base::clock::{FileTime, Now, UnixSeconds};
 use crate::bookmark::{BatchFacts, Stored};
 use crate::windows::remedies;
 
@@ -141,6 +141,64 @@ fn only_what_has_changed_is_stored_and_once() {
     assert_eq!((keys.len(), table.is_dirty()), (1, false));
     table.put_back(&keys);
     assert_eq!(table.take_dirty(10).len(), 1);
+}
+
+fn moment() -> Now {
+    #[expect(clippy::disallowed_methods, reason = "any time will do")]
+    let monotonic = std::time::Instant::now();
+    let wall = std::time::SystemTime::UNIX_EPOCH;
+    Now { monotonic, wall }
+}
+
+/// Saves some of the changes. Returns how many hosts that were, and whether more has to be saved
+/// at once.
+fn save(registry: &mut Registry, now: Now) -> Option<(usize, bool)> {
+    let changes = registry.take_changes(now)?;
+    let is_all = registry.note_saved(now, &Ok::<_, String>(1));
+    Some((changes.hosts.len(), !is_all))
+}
+
+#[test]
+fn a_round_of_saving_ends_although_hosts_change_all_the_time() {
+    let now = moment();
+    let mut registry = Registry::new(now, &[], None);
+    let post = |registry: &mut Registry, number: u64| {
+        let machine = format!("web{number}");
+        let name = HostName {
+            machine,
+            ..sender()
+        };
+        registry.table_mut().note_events(at(1), &name, &asked());
+    };
+    (0..250).for_each(|number| post(&mut registry, number));
+    assert_eq!(save(&mut registry, now), Some((200, true)));
+    (0..30).for_each(|number| post(&mut registry, number));
+    assert_eq!(save(&mut registry, now), Some((50, false)));
+    assert_eq!(save(&mut registry, now), Some((30, false)));
+    assert_eq!(save(&mut registry, now), None);
+}
+
+#[test]
+fn what_changes_while_the_relay_stops_is_saved_and_that_it_stops() {
+    let now = moment();
+    let mut registry = Registry::new(now, &[], None);
+    registry
+        .table_mut()
+        .note_heartbeat(at(1), &sender(), &asked());
+    let before = registry.take_changes(now).unwrap();
+    registry.end();
+    assert!(!registry.note_saved(now, &Ok::<_, String>(1)) && registry.awaits_end());
+    let last = registry.take_changes(now).unwrap();
+    registry
+        .table_mut()
+        .note_heartbeat(at(2), &sender(), &asked());
+    assert!(!registry.note_saved(now, &Ok::<_, String>(1)) && registry.awaits_end());
+    assert_eq!(
+        [&before, &last].map(|changes| changes.pulse.is_stopped),
+        [false, true]
+    );
+    assert_eq!(save(&mut registry, now), Some((1, false)));
+    assert!(!registry.awaits_end());
 }
 
 #[test]

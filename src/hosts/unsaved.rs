@@ -19,6 +19,11 @@ impl Unsaved {
         self.changed.is_empty() && self.left.is_empty()
     }
 
+    /// Number of hosts to save.
+    pub(super) fn len(&self) -> usize {
+        self.changed.len()
+    }
+
     /// A host has changed.
     pub(super) fn note(&mut self, key: &Rc<Key>) {
         if !self.known.contains(key) {
