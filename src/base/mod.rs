@@ -3,6 +3,7 @@
 pub mod causes;
 pub mod clock;
 pub mod cursor;
+pub mod hashing;
 pub mod lanes;
 pub mod visible;
 pub mod wire;

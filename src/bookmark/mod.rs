@@ -15,8 +15,12 @@ mod stored;
 mod time;
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
 use uuid::Uuid;
+
+use crate::base::hashing::Carried;
 
 pub use self::facts::{BatchFacts, Runs};
 pub use self::guard::{FORWARDED_EVENTS, Judgement, Reason, Rules, judge};
@@ -111,11 +115,24 @@ impl std::error::Error for Error {}
 ///
 /// Sources without identity have separate keys, so they can neither read nor change what
 /// belongs to an authenticated source.
+///
+/// Shared, because each batch passes its key from hand to hand.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Key {
+pub struct Key(Arc<Parts>);
+
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Parts {
     subscription: Uuid,
     identity: Option<String>,
     machine_id: String,
+    /// The hash of all three.
+    hash: Carried,
+}
+
+impl Hash for Parts {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.hash.hash(state);
+    }
 }
 
 impl Key {
@@ -130,11 +147,8 @@ impl Key {
         machine_id: &str,
     ) -> Result<Self, Error> {
         let machine_id = fold_machine_id(machine_id)?;
-        Ok(Self {
-            subscription,
-            identity: Some(identity.to_lowercase()),
-            machine_id,
-        })
+        let identity = Some(identity.to_lowercase());
+        Ok(Self::new(subscription, identity, machine_id))
     }
 
     /// The key of a source without identity, for which there is only its claimed machine
@@ -147,29 +161,35 @@ impl Key {
         if machine_id.is_empty() {
             return Err(Error::NoMachineId);
         }
-        Ok(Self {
+        Ok(Self::new(subscription, None, machine_id))
+    }
+
+    fn new(subscription: Uuid, identity: Option<String>, machine_id: String) -> Self {
+        let hash = Carried::of(&(subscription, &identity, &machine_id));
+        Self(Arc::new(Parts {
             subscription,
-            identity: None,
+            identity,
             machine_id,
-        })
+            hash,
+        }))
     }
 
     /// The id of the subscription.
     #[must_use]
     pub fn subscription(&self) -> Uuid {
-        self.subscription
+        self.0.subscription
     }
 
     /// The proved identity in lower case; `None` for a source without one.
     #[must_use]
     pub fn identity(&self) -> Option<&str> {
-        self.identity.as_deref()
+        self.0.identity.as_deref()
     }
 
     /// The machine id in lower case.
     #[must_use]
     pub fn machine_id(&self) -> &str {
-        &self.machine_id
+        &self.0.machine_id
     }
 }
 

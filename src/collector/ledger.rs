@@ -5,10 +5,11 @@
 //! written after it connected. One read and one write are in progress at a time; further
 //! ones are collected, so that a slow store gets fewer and larger jobs.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::base::clock::Now;
+use crate::base::hashing::QuickMap;
 use crate::bookmark::{Key, Stored};
 use crate::store::{Found, Job, Lookup, Stamp, Ticket, Write};
 
@@ -34,10 +35,10 @@ struct Row {
 /// The known rows, and pending reads and writes.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
-    rows: HashMap<Key, Row>,
+    rows: QuickMap<Key, Row>,
     positions: usize,
     /// Keys to read, each with former keys.
-    wanted: HashMap<Key, Vec<Key>>,
+    wanted: QuickMap<Key, Vec<Key>>,
     reading: Option<(Ticket, Vec<Key>)>,
     writing: Option<Ticket>,
     next: Ticket,

@@ -26,11 +26,13 @@ mod times;
 mod unsaved;
 mod watch;
 
+use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 use std::rc::Rc;
 
 use uuid::Uuid;
 
+use crate::base::hashing::Carried;
 use crate::protocol::wsman::Subscription;
 
 pub use cause::cause;
@@ -46,28 +48,55 @@ pub use state::{Moment, State};
 pub use table::{MOST_HOSTS, Table};
 
 /// What identifies a host.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Key {
-    /// The proved identity, in lower case; `None` for a null session.
-    pub identity: Option<String>,
-    /// The claimed name, in lower case.
-    pub machine: String,
+    identity: Option<String>,
+    machine: String,
+    /// The hash of both.
+    hash: Carried,
 }
 
 impl Key {
     /// The key of a host. Windows compares names ignoring case.
     #[must_use]
     pub fn new(identity: Option<&str>, machine: &str) -> Self {
+        let identity = identity.map(str::to_lowercase);
+        Self::stored(identity, machine.trim().to_lowercase())
+    }
+
+    /// The key with exactly these names, which are those of another key.
+    #[must_use]
+    pub fn stored(identity: Option<String>, machine: String) -> Self {
+        let hash = Carried::of(&(&identity, &machine));
         Self {
-            identity: identity.map(str::to_lowercase),
-            machine: machine.trim().to_lowercase(),
+            identity,
+            machine,
+            hash,
         }
+    }
+
+    /// The proved identity, in lower case; `None` for a null session.
+    #[must_use]
+    pub fn identity(&self) -> Option<&str> {
+        self.identity.as_deref()
+    }
+
+    /// The claimed name, in lower case.
+    #[must_use]
+    pub fn machine(&self) -> &str {
+        &self.machine
     }
 
     /// The key of this host.
     #[must_use]
     pub fn of(host: &Host) -> Self {
         Self::new(host.identity.as_deref(), &host.machine)
+    }
+}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.hash.hash(state);
     }
 }
 

@@ -1,7 +1,7 @@
 //! The table of hosts that this relay knows, in memory, and which of them have unsaved
 //! changes.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
@@ -13,6 +13,7 @@ use super::unsaved::Unsaved;
 use super::watch::{Watch, patience};
 use super::{Asked, Clones, Ended, Followed, Host, HostName, Key, Moment, Refused, Report, State};
 use crate::base::clock::{FileTime, UnixSeconds};
+use crate::base::hashing::{QuickMap, QuickSet};
 use crate::bookmark::{BatchFacts, Stored};
 use crate::protocol::wsman::subscribe::SELF_REPORTS;
 
@@ -38,10 +39,10 @@ impl Row {
 /// The hosts, and which of them have changed since they were saved.
 #[derive(Clone, Debug, Default)]
 pub struct Table {
-    rows: HashMap<Rc<Key>, Row>,
+    rows: QuickMap<Rc<Key>, Row>,
     unsaved: Unsaved,
     /// Hosts that were given subscriptions and should send something.
-    awaited: HashSet<Rc<Key>>,
+    awaited: QuickSet<Rc<Key>>,
     up_since: UnixSeconds,
     /// Total running time of relays with this state, in seconds.
     ran: u64,
@@ -437,7 +438,7 @@ impl Table {
     /// would be listed as a second, silent host.
     fn take_former(&mut self, key: &Key, name: &HostName) -> Option<Host> {
         let former = name.former.iter();
-        let former = former.map(|name| Key::new(Some(name), &key.machine));
+        let former = former.map(|name| Key::new(Some(name), key.machine()));
         // A host that connected under that name since the start still uses it.
         let is_left = |key: &Key| {
             let row = self.rows.get(key);

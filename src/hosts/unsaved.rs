@@ -1,16 +1,17 @@
 //! What has changed in the table since it was saved.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 use super::Key;
+use crate::base::hashing::QuickSet;
 
 /// Hosts to save, in the order of their first unsaved change, and keys to delete.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Unsaved {
     changed: VecDeque<Rc<Key>>,
     /// The same hosts, for lookup.
-    known: HashSet<Rc<Key>>,
+    known: QuickSet<Rc<Key>>,
     left: Vec<Rc<Key>>,
 }
 
@@ -26,8 +27,7 @@ impl Unsaved {
 
     /// A host has changed.
     pub(super) fn note(&mut self, key: &Rc<Key>) {
-        if !self.known.contains(key) {
-            self.known.insert(Rc::clone(key));
+        if self.known.insert(Rc::clone(key)) {
             self.changed.push_back(Rc::clone(key));
         }
     }

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use super::OutputId;
 use super::batch::{Batch, Whose};
 use crate::base::clock::Now;
+use crate::base::hashing::QuickMap;
 use crate::collector::outputs::Outputs;
 use crate::output::queue::{BatchId, Frames};
 
@@ -55,7 +56,7 @@ pub(super) struct Had {
     hasher: RandomState,
     records: HashMap<Whose, Record>,
     /// Owners of the batches that are being sent although they were handed back.
-    under_way: HashMap<BatchId, Whose>,
+    under_way: QuickMap<BatchId, Whose>,
     /// Number of remembered messages.
     count: usize,
 }
@@ -241,7 +242,9 @@ impl Had {
 
     /// Forgets a host that has moved on and will not repeat what it was asked to.
     pub(super) fn forget(&mut self, who: &Whose) {
-        if let Some(record) = self.records.remove(who) {
+        if !self.records.is_empty()
+            && let Some(record) = self.records.remove(who)
+        {
             self.drop_record(&record);
         }
     }

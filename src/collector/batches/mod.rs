@@ -12,7 +12,7 @@ mod setbacks;
 mod turns;
 mod waiting;
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 use super::outputs::{Fates, Outputs};
 use super::{ConnId, Input, OutputId};
 use crate::base::clock::Now;
+use crate::base::hashing::QuickMap;
 use crate::metrics::{Counters, OutputFacts};
 use crate::output::link::Link;
 use crate::output::queue::BatchId;
@@ -46,7 +47,7 @@ pub(super) enum Told {
 /// The batches whose sources are waiting, and the outputs that they go to.
 pub(super) struct Batches {
     outputs: Outputs,
-    in_flight: HashMap<BatchId, Batch>,
+    in_flight: QuickMap<BatchId, Batch>,
     next: u64,
     /// When each of them is handed back.
     timers: BTreeSet<(Instant, BatchId)>,
@@ -66,7 +67,7 @@ impl Batches {
     pub(super) fn new(outputs: Outputs) -> Self {
         Self {
             outputs,
-            in_flight: HashMap::new(),
+            in_flight: QuickMap::default(),
             next: 0,
             timers: BTreeSet::new(),
             delivered: Vec::new(),

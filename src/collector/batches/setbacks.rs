@@ -28,7 +28,7 @@ pub(in crate::collector) type Who = (Rc<Key>, Uuid, Option<IpAddr>);
 /// The key for the source of a batch; `None` without a host.
 pub(super) fn who(host: Option<&(Rc<Key>, Uuid)>, address: IpAddr) -> Option<Who> {
     let (key, subscription) = host?;
-    let place = key.identity.is_none().then_some(address);
+    let place = key.identity().is_none().then_some(address);
     Some((Rc::clone(key), *subscription, place))
 }
 
@@ -47,6 +47,9 @@ pub(super) struct Setbacks {
 impl Setbacks {
     /// Whether a batch must be handed back unread.
     pub(super) fn holds(&self, now: Now, who: Option<&Who>) -> bool {
+        if self.held.is_empty() {
+            return false;
+        }
         let setback = who.and_then(|who| self.held.get(who));
         setback.is_some_and(|setback| now.monotonic < setback.until)
     }

@@ -5,11 +5,11 @@
 //! versa. Otherwise hosts whose retries happen to come at the wrong moments would always
 //! get less.
 
-use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use crate::base::clock::Now;
+use crate::base::hashing::QuickMap;
 use crate::hosts::Key;
 
 /// Maximum number of hosts whose place is remembered; others wait from when they arrive.
@@ -40,7 +40,7 @@ struct Turn {
 /// When hosts had their last turns. A host is added when it has to wait.
 #[derive(Debug, Default)]
 pub(super) struct Turns {
-    hosts: HashMap<Rc<Key>, Turn>,
+    hosts: QuickMap<Rc<Key>, Turn>,
     /// Moving average of the time that hosts wait for a turn.
     usual: Duration,
 }

@@ -1,12 +1,11 @@
 //! The bookmarks of delivered batches: judged by the bookmark guard, limited, stored, and
 //! reported.
 
-use std::collections::HashSet;
-
 use super::ConnId;
 use super::Mark;
 use super::clones::{Clones, Two};
 use crate::base::clock::Now;
+use crate::base::hashing::QuickSet;
 use crate::bookmark::{self, Bookmark, Judgement, Reason, Stored, judge};
 use crate::store::{Condition, Error, Owner, Room, Usage};
 
@@ -19,7 +18,7 @@ pub(super) struct Bookmarks {
     room: Room,
     /// The last known state of the store.
     condition: Condition,
-    told: HashSet<bookmark::Key>,
+    told: QuickSet<bookmark::Key>,
     clones: Clones,
 }
 

@@ -6,13 +6,13 @@
 //! clones take turns and each continues from its own. A single change is no clone, nor is
 //! an address that alternates (DHCP, VPN, IPv4 and IPv6), nor a log that was cleared.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use super::ConnId;
 use super::Mark;
 use crate::base::clock::Now;
+use crate::base::hashing::QuickMap;
 use crate::bookmark::{self, Stored};
 
 /// Maximum number of sources to watch; further ones are served but not watched.
@@ -57,7 +57,7 @@ struct Step<'a> {
 /// Sources whose connections take turns.
 #[derive(Debug, Default)]
 pub(super) struct Clones {
-    tracks: HashMap<bookmark::Key, Track>,
+    tracks: QuickMap<bookmark::Key, Track>,
 }
 
 /// Two hosts with the same name.

@@ -9,13 +9,13 @@
 mod bookmarks;
 mod clones;
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 
 use super::batches::{Batch, Batches, Mark};
 use super::ledger::Ledger;
 use super::{ConnId, access};
 use crate::base::clock::Now;
+use crate::base::hashing::QuickMap;
 use crate::bookmark::{Key, Stored};
 use crate::metrics::Counters;
 use crate::output::queue::BatchId;
@@ -175,7 +175,7 @@ impl Commits {
         ready: Vec<BatchId>,
     ) -> (Writing, Vec<Write>) {
         let (mut writing, mut rows) = (Writing::default(), Vec::new());
-        let mut row_of = HashMap::new();
+        let mut row_of = QuickMap::default();
         for id in ready {
             let mark = batches.get(id).and_then(|batch| batch.mark.as_ref());
             let Some(mark) = mark else {

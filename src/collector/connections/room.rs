@@ -11,6 +11,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 
 use super::ConnId;
+use crate::base::hashing::QuickMap;
 
 /// Maximum number of connections, if there are enough file descriptors.
 pub(super) const CONNECTIONS: usize = 20_000;
@@ -110,7 +111,7 @@ pub(super) enum Shortage {
 #[derive(Debug, Default)]
 pub(in crate::collector) struct Room {
     pub(super) bounds: Bounds,
-    places: HashMap<ConnId, Place>,
+    places: QuickMap<ConnId, Place>,
     shares: HashMap<Holder, Share>,
     strangers: BTreeSet<ConnId>,
     handshakes: BTreeSet<ConnId>,
@@ -288,20 +289,23 @@ impl Room {
     /// The shortage if there is not enough room for what `id` holds, in total or within the share
     /// of its holder, and whether the holder exceeds its share; `None` if there is enough room.
     pub(super) fn shortage(&self, id: ConnId) -> Option<(Shortage, bool)> {
+        let is_strange_bound = binds(self.strange_bytes, self.bounds.strange_bytes);
+        let is_bound = binds(self.bytes, self.bounds.bytes);
+        if !is_strange_bound && !is_bound {
+            return None;
+        }
         let share = self.share_of(id)?;
         if self.is_stranger(id) {
             let is_full = self.strange_bytes > self.bounds.strange_bytes;
-            let binds = binds(self.strange_bytes, self.bounds.strange_bytes);
             let most = self.bounds.strange_bytes / STRANGE_SHARE;
-            if is_full || (binds && share.strange_bytes > most) {
+            if is_full || (is_strange_bound && share.strange_bytes > most) {
                 return Some((Shortage::Strange, share.strange_bytes > most));
             }
         }
         let is_full = self.bytes > self.bounds.bytes;
-        let binds = binds(self.bytes, self.bounds.bytes);
         let most = self.bounds.bytes / SHARE;
         let is_over = share.bytes > most;
-        (is_full || (binds && is_over)).then_some((Shortage::All, is_over))
+        (is_full || (is_bound && is_over)).then_some((Shortage::All, is_over))
     }
 
     /// Connections that hold bytes and have the same holder.

@@ -1,11 +1,12 @@
 //! The connections, each with its timers.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use super::room::{Holder, Standing};
 use super::{ConnId, neighbourhood};
 use crate::base::clock::Now;
+use crate::base::hashing::QuickMap;
 use crate::connection::{Connection, Limits};
 use crate::store::Ticket;
 
@@ -73,7 +74,7 @@ pub(super) enum Due {
 #[derive(Default)]
 pub(super) struct Slots {
     /// Boxed, because the table has up to twice as many places as connections.
-    table: HashMap<ConnId, Box<Slot>>,
+    table: QuickMap<ConnId, Box<Slot>>,
     /// One for each connection, and one for each delayed 503.
     timers: BTreeSet<(Instant, Due)>,
 }

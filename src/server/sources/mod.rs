@@ -4,7 +4,7 @@ pub(crate) mod accepting;
 pub(crate) mod listener;
 mod stream;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -14,6 +14,7 @@ use mio::{Interest, Registry, Token};
 use socket2::{SockRef, TcpKeepalive};
 
 use crate::base::clock::Now;
+use crate::base::hashing::QuickMap;
 use crate::collector::{Collector, ConnId, Input};
 use crate::connection::RefusalKind;
 use crate::server::SOURCES;
@@ -44,7 +45,7 @@ struct Socket {
 #[derive(Debug, Default)]
 pub(super) struct Sources {
     /// Boxed, since a hash table reserves up to twice as many places as it has entries.
-    sockets: HashMap<ConnId, Box<Socket>>,
+    sockets: QuickMap<ConnId, Box<Socket>>,
     ready: VecDeque<ConnId>,
     next: u64,
     buffers: Buffers,

@@ -300,10 +300,10 @@ fn json(document: &impl Serialize) -> rusqlite::Result<String> {
 
 /// The columns of the primary key.
 fn columns(key: &Key) -> (bool, &str, &str) {
-    let identity = key.identity.as_deref();
+    let identity = key.identity();
     (
         identity.is_some(),
         identity.unwrap_or_default(),
-        &key.machine,
+        key.machine(),
     )
 }

@@ -23,9 +23,9 @@ pub(super) fn meet(relay: &str, inquiry: &Inquiry) -> Vec<Statement> {
     let none = (Key::new(None, ""), String::new());
     let (key, after) = inquiry.after.as_ref().unwrap_or(&none);
     let values = vec![
-        Value::Bool(key.identity.is_some()),
-        Value::Text(key.identity.clone().unwrap_or_default()),
-        Value::Text(key.machine.clone()),
+        Value::Bool(key.identity().is_some()),
+        Value::Text(key.identity().unwrap_or_default().to_owned()),
+        Value::Text(key.machine().to_owned()),
         Value::Text(after.clone()),
         Value::Text(relay.to_owned()),
         Value::Int(to_sql(inquiry.since.get())),
@@ -75,9 +75,7 @@ pub(super) fn met(inquiry: &Inquiry, rows: &Rows, damaged: &mut u64) -> Result<M
 
 fn place(row: &Row) -> Result<(Key, String), Unexpected> {
     let identity = row.text(1)?.filter(|_| row.bool(0).unwrap_or(false));
-    let key = Key {
-        identity: identity.map(str::to_owned),
-        machine: row.text(2)?.unwrap_or_default().to_owned(),
-    };
+    let machine = row.text(2)?.unwrap_or_default().to_owned();
+    let key = Key::stored(identity.map(str::to_owned), machine);
     Ok((key, row.text(3)?.unwrap_or_default().to_owned()))
 }

@@ -109,11 +109,11 @@ pub(super) fn save(relay: &str, changes: &Changes) -> Vec<Statement> {
 
 /// The columns of the hosts' keys, as one array for each column.
 fn columns<'k>(keys: impl Iterator<Item = &'k Key> + Clone) -> Vec<Value> {
-    let identity = |key: &Key| Some(key.identity.clone().unwrap_or_default());
+    let identity = |key: &Key| Some(key.identity().unwrap_or_default().to_owned());
     vec![
-        Value::Bools(keys.clone().map(|key| key.identity.is_some()).collect()),
+        Value::Bools(keys.clone().map(|key| key.identity().is_some()).collect()),
         Value::Texts(keys.clone().map(identity).collect()),
-        Value::Texts(keys.map(|key| Some(key.machine.clone())).collect()),
+        Value::Texts(keys.map(|key| Some(key.machine().to_owned())).collect()),
     ]
 }
 
