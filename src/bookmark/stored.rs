@@ -73,7 +73,9 @@ impl Stored {
     /// The form for the store, which includes weakness; not for sources.
     #[must_use]
     pub fn to_xml(&self) -> String {
-        let weak = format!(" {WEAK}=\"true\"");
+        let is_any_weak = self.held.iter().any(|held| held.is_weak);
+        let weak = is_any_weak.then(|| format!(" {WEAK}=\"true\""));
+        let weak = weak.unwrap_or_default();
         self.write(|held| Some(if held.is_weak { &weak } else { "" }))
     }
 
@@ -88,7 +90,9 @@ impl Stored {
 
     /// Writes the positions for which `more` returns text to follow their attributes.
     fn write<'m>(&self, more: impl Fn(&Held) -> Option<&'m str>) -> String {
-        let mut xml = String::from("<BookmarkList>");
+        let names = self.held.iter().map(|held| held.position.channel.len());
+        let mut xml = String::with_capacity(FRAME + names.map(|name| name + FRAME).sum::<usize>());
+        xml.push_str("<BookmarkList>");
         for held in &self.held {
             if let Some(more) = more(held) {
                 let current = self.current.as_deref();

@@ -30,6 +30,21 @@ pub(super) struct Source {
     pub(super) certificate: Option<Certificate>,
 }
 
+/// Name of a source for the log. It is formatted only if it is logged, which is rare.
+#[derive(Debug)]
+pub(super) struct Described {
+    machine: Option<String>,
+    address: IpAddr,
+    method: Method,
+}
+
+impl fmt::Display for Described {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let machine = self.machine.as_deref().unwrap_or("without MachineID");
+        write!(f, "{machine} ({}, {})", self.address, self.method.as_str())
+    }
+}
+
 const NO_MACHINE: &str = "it is not a machine account: use --principal with its name, or a list of accounts that includes it";
 
 /// Why a source may not have a subscription.
@@ -77,13 +92,12 @@ impl Source {
         name.cloned().unwrap_or_else(|| self.address.to_string())
     }
 
-    pub(super) fn describe(&self, header: &Header) -> String {
-        let machine = header.machine_id.as_deref().unwrap_or("without MachineID");
-        format!(
-            "{machine} ({}, {})",
-            self.address,
-            self.identity.method.as_str()
-        )
+    pub(super) fn describe(&self, header: &Header) -> Described {
+        Described {
+            machine: header.machine_id.clone(),
+            address: self.address,
+            method: self.identity.method,
+        }
     }
 
     /// Why this source may not have a subscription; `None` if it may. A source with a certificate

@@ -12,6 +12,7 @@ use super::{ConnId, OutputId};
 use crate::auth::Identity;
 use crate::base::clock::Now;
 use crate::bookmark::{self, BatchFacts, Bookmark};
+use crate::collector::access::Described;
 use crate::hosts::Key;
 use crate::output::queue::Frames;
 use crate::protocol::wsman::{Header, Name};
@@ -45,7 +46,7 @@ pub(in crate::collector) struct Mark {
     /// The network that it comes from (see `store::network`), against which space is counted.
     pub(in crate::collector) network: IpAddr,
     /// Name of the source, for the log.
-    pub(in crate::collector) source: String,
+    pub(in crate::collector) source: Described,
 }
 
 /// A set of outputs. Outputs beyond the first 64 are not recorded, so they get repeats.

@@ -378,8 +378,13 @@ fn parse_head(bytes: &[u8], limits: &Limits) -> Result<Head, Error> {
     };
     let mut headers = Headers::with_capacity(parsed.headers.len(), bytes.len());
     for header in &*parsed.headers {
-        let value = String::from_utf8_lossy(header.value);
-        headers.push(header.name, trim(&value));
+        match std::str::from_utf8(header.value) {
+            Ok(value) => headers.push(header.name, trim(value)),
+            Err(_) => {
+                let value = String::from_utf8_lossy(header.value);
+                headers.push(header.name, trim(&value));
+            }
+        }
     }
     let minor = parsed.version.unwrap_or(0);
     check_host(&headers, minor)?;
