@@ -10,10 +10,10 @@ use wide::{bytemuck, i16x8, u8x16};
 
 /// Number of bytes compared at once: a 128-bit register, which x86-64 and AArch64 always
 /// have.
-const BLOCK: usize = 16;
+pub(super) const BLOCK: usize = 16;
 
 /// Up to this many blocks, bytes are copied block by block rather than by `memcpy`.
-const FEW: usize = 4;
+pub(super) const FEW: usize = 4;
 
 /// A set of byte values.
 ///
@@ -91,7 +91,7 @@ impl Mask for bool {
 struct Block(u8x16);
 
 #[derive(Clone, Copy)]
-struct Marks(u8x16);
+pub(super) struct Marks(u8x16);
 
 impl Lanes for Block {
     type Mask = Marks;
@@ -130,16 +130,16 @@ impl Mask for Marks {
 }
 
 impl Marks {
-    const NONE: Self = Self(u8x16::splat(0));
+    pub(super) const NONE: Self = Self(u8x16::splat(0));
 
     #[inline(always)]
-    fn bits(self) -> u32 {
+    pub(super) fn bits(self) -> u32 {
         self.0.to_bitmask()
     }
 }
 
 #[inline(always)]
-fn marks(block: &[u8; BLOCK], class: impl ByteClass) -> Marks {
+pub(super) fn marks(block: &[u8; BLOCK], class: impl ByteClass) -> Marks {
     class.of(Block(u8x16::new(*block)))
 }
 
@@ -281,7 +281,7 @@ fn load(units: [u8; BLOCK]) -> i16x8 {
 /// Less than a block, padded with `0`: two overlapping loads cover all of it without a
 /// loop.
 #[inline(always)]
-fn padded(bytes: &[u8]) -> [u8; BLOCK] {
+pub(super) fn padded(bytes: &[u8]) -> [u8; BLOCK] {
     let length = bytes.len();
     let (low, high) = match (bytes.first_chunk(), bytes.last_chunk()) {
         (Some(first), Some(last)) => {

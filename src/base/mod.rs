@@ -5,6 +5,7 @@ pub mod clock;
 pub mod cursor;
 pub mod hashing;
 pub mod lanes;
+pub mod pieces;
 pub mod visible;
 pub mod wire;
 pub mod xml;

@@ -375,18 +375,25 @@ pub fn encode_text(text: &str, charset: Charset) -> Vec<u8> {
 
 /// Appends a number in decimal. Faster than formatting; used for every message.
 pub(crate) fn push_number(out: &mut Vec<u8>, number: u64) {
+    let (digits, start) = digits(number);
+    out.extend_from_slice(digits.get(start..).unwrap_or_default());
+}
+
+/// The decimal digits of a number, and where they start.
+#[inline]
+pub(super) fn digits(number: u64) -> ([u8; 20], usize) {
     let mut digits = [0; 20];
-    let mut length = 0;
+    let mut start = digits.len();
     let mut rest = number;
     for digit in digits.iter_mut().rev() {
         *digit = b'0' + u8::try_from(rest % 10).unwrap_or(0);
-        length += 1;
+        start -= 1;
         rest /= 10;
         if rest == 0 {
             break;
         }
     }
-    out.extend_from_slice(digits.get(digits.len() - length..).unwrap_or_default());
+    (digits, start)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::{ControlCharacters, Escape, Style};
 use crate::base::lanes::{ByteClass, Lanes, Mask, find, push_plain, push_short};
+use crate::base::pieces::{self, Pieces};
 
 /// Appends a PARAM-VALUE (RFC 5424 6.3.3) without its quotes. `"`, `\`, and `]` are always escaped,
 /// control characters only if `style.control` requires it.
@@ -10,6 +11,46 @@ pub(super) fn push_value(out: &mut Vec<u8>, value: &str, style: &Style) {
     match style.control {
         ControlCharacters::Keep => push_escaped(out, value, Kept),
         ControlCharacters::Escape => push_escaped(out, value, Value { undone }),
+    }
+}
+
+/// Appends a PARAM-VALUE that usually is a part of `xml`; the same as [`push_value`] for the style
+/// of `form`.
+#[inline(always)]
+pub(super) fn push_value_part(out: &mut Pieces<'_>, xml: &str, value: &str, form: impl Form) {
+    #[cfg(test)]
+    walked::add(value.len());
+    if !out.part(xml, value, form) {
+        push_special_part(out, pieces::from(xml, value), value, form);
+    }
+}
+
+/// Appends a text that has something to escape. If it is a part of a longer text, `from` begins
+/// with it, so that whole blocks can be read.
+#[inline(never)]
+fn push_special_part(out: &mut Pieces<'_>, from: &[u8], text: &str, form: impl Form) {
+    let from = if from.is_empty() {
+        text.as_bytes()
+    } else {
+        from
+    };
+    let mut rest = text.as_bytes();
+    while let Some(block) = from
+        .get(text.len().saturating_sub(rest.len())..)
+        .and_then(|from| from.first_chunk())
+        && !rest.is_empty()
+    {
+        let length = rest.len().min(block.len());
+        let plain = out.until(block, length, form);
+        rest = rest.get(plain..).unwrap_or_default();
+        if plain < length {
+            let (piece, length) = first_piece(rest, form);
+            out.front(&piece, length_of(piece));
+            rest = rest.get(length..).unwrap_or_default();
+        }
+    }
+    if !rest.is_empty() {
+        push_special(out.flush(), rest, form);
     }
 }
 
@@ -181,7 +222,7 @@ pub(super) fn may_be_control<L: Lanes>(bytes: L) -> L::Mask {
 
 /// A value of structured data in which control characters are not escaped.
 #[derive(Clone, Copy)]
-struct Kept;
+pub(super) struct Kept;
 
 impl ByteClass for Kept {
     #[inline(always)]
@@ -199,10 +240,10 @@ impl Form for Kept {
 /// A value of structured data with escaped control characters. The backslash of each escape is
 /// doubled, as RFC 5424 6.3.3 requires of a backslash in a value.
 #[derive(Clone, Copy)]
-struct Value {
+pub(super) struct Value {
     /// Whether receivers can reverse the escapes: then backslashes of the value itself are escaped
     /// as in text first, and doubled again by the rules of structured data.
-    undone: bool,
+    pub(super) undone: bool,
 }
 
 impl ByteClass for Value {

@@ -19,6 +19,7 @@ use super::facts::{RECEPTION, facts};
 use super::message::{Message, push_address};
 use super::{ControlCharacters, push_number};
 use crate::base::lanes::{ByteClass, Lanes, Mask};
+use crate::base::pieces::Pieces;
 use crate::event::{Event, Pair};
 
 /// Limit of the names in `Truncated`, in bytes: this, or a fraction (1/8) of the room for values.
@@ -171,7 +172,7 @@ impl<'o> Object<'o> {
             .for_each(|(name, value)| self.fact(name, value));
         facts(event)
             .into_iter()
-            .for_each(|(name, value)| self.fact(name, value));
+            .for_each(|(name, value)| self.fact(name.text, value));
         if time.is_none() {
             self.fact("TimestampFrom", RECEPTION);
         }
@@ -205,7 +206,9 @@ impl<'o> Object<'o> {
         self.open();
         self.name("Address");
         self.out.push(b'"');
-        push_address(self.out, origin.address);
+        let mut pieces = Pieces::new(self.out);
+        push_address(&mut pieces, origin.address);
+        pieces.flush();
         self.out.extend_from_slice(b"\",");
         self.fact("MachineID", origin.machine_id);
         self.fact("Subscription", origin.subscription);

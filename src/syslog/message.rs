@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::{Mapping, Origin, Severity, Style, push_number};
 use crate::base::lanes::{ByteClass, Lanes, any, push_plain};
+use crate::base::pieces::Pieces;
 use crate::event::{Event, Malformed};
 
 /// Maximum lengths of HOSTNAME, APP-NAME, PROCID, MSGID (RFC 5424 6).
@@ -47,24 +48,49 @@ pub(super) struct Marks {
 }
 
 impl Message<'_, '_> {
-    pub(super) fn push_header(&self, out: &mut Vec<u8>) {
+    pub(super) fn push_header(&self, out: &mut Pieces<'_>) {
         let event = self.facts();
-        self.push_priority(out);
-        out.extend_from_slice(b"1 ");
-        self.push_words(out, event, self.computer());
+        out.fixed(b"<");
+        out.number(self.priority());
+        out.fixed(b">1 ");
+        match self
+            .time
+            .and_then(|time| time.as_bytes().first_chunk::<26>())
+        {
+            Some(time) => {
+                out.fixed(time);
+                out.fixed(b"Z");
+            }
+            None => self.push_time(out.flush()),
+        }
+        out.fixed(b" ");
+        let words = [
+            (self.computer(), MAX_HOSTNAME),
+            (&*event.provider, MAX_APP_NAME),
+            (&*event.process_id, MAX_PROCID),
+            (&*event.event_id, MAX_MSGID),
+        ];
+        for (word, limit) in words {
+            let is_usual = !word.is_empty() && word.len() <= limit;
+            if !(is_usual && out.part(self.xml, word, NotGraphic)) {
+                push_word(out.flush(), word, limit);
+            }
+            out.fixed(b" ");
+        }
     }
 
     /// PRI with its angle brackets.
     pub(super) fn push_priority(&self, out: &mut Vec<u8>) {
+        out.push(b'<');
+        push_number(out, self.priority());
+        out.push(b'>');
+    }
+
+    fn priority(&self) -> u64 {
         let event = self.facts();
         let facility = self.mapping.facility.facility(Some(event));
         let severity = Severity::of(event);
-        out.push(b'<');
-        push_number(
-            out,
-            u64::from(facility.code()) * 8 + u64::from(severity.code()),
-        );
-        out.push(b'>');
+        u64::from(facility.code()) * 8 + u64::from(severity.code())
     }
 
     /// The event's Computer; if an event that could not be parsed has none, the MachineID that its
@@ -79,22 +105,6 @@ impl Message<'_, '_> {
     /// The event, or the `System` of one that could not be parsed.
     pub(super) fn facts(&self) -> &Event<'_> {
         facts(self.event)
-    }
-
-    /// TIMESTAMP to MSGID, each followed by a space.
-    fn push_words(&self, out: &mut Vec<u8>, event: &Event<'_>, computer: &str) {
-        self.push_time(out);
-        out.push(b' ');
-        let words = [
-            (computer, MAX_HOSTNAME),
-            (&*event.provider, MAX_APP_NAME),
-            (&*event.process_id, MAX_PROCID),
-            (&*event.event_id, MAX_MSGID),
-        ];
-        for (word, limit) in words {
-            push_word(out, word, limit);
-            out.push(b' ');
-        }
     }
 
     /// TIMESTAMP: the event's time, else the time of reception. RFC 5424 (6.2.3) requires a time
@@ -181,18 +191,18 @@ fn push_mapped(out: &mut Vec<u8>, text: &str, limit: usize, fit: impl Fn(char) -
 }
 
 /// Appends an address; an IPv4-mapped IPv6 address as IPv4.
-pub(super) fn push_address(out: &mut Vec<u8>, address: IpAddr) {
+pub(super) fn push_address(out: &mut Pieces<'_>, address: IpAddr) {
     match address.to_canonical() {
         IpAddr::V4(address) => {
             for (place, octet) in address.octets().into_iter().enumerate() {
                 if place > 0 {
-                    out.push(b'.');
+                    out.fixed(b".");
                 }
-                push_number(out, u64::from(octet));
+                out.octet(octet);
             }
         }
         // Writing to a vector cannot fail.
-        IpAddr::V6(address) => drop(write!(out, "{address}")),
+        IpAddr::V6(address) => drop(write!(out.flush(), "{address}")),
     }
 }
 
@@ -231,6 +241,11 @@ impl Uid {
         let mut text = [b'-'; uuid::fmt::Hyphenated::LENGTH];
         uuid.hyphenated().encode_lower(&mut text);
         Self(text)
+    }
+
+    /// The same as [`Self::as_str`]; neither quotes nor anything else that needs an escape.
+    pub(super) fn as_bytes(&self) -> &[u8; uuid::fmt::Hyphenated::LENGTH] {
+        &self.0
     }
 
     /// The UUID in lower case, with hyphens.

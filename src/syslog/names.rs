@@ -6,6 +6,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::base::lanes::{ByteClass, Lanes, push_plain};
+use crate::base::pieces::Pieces;
 use crate::event::Pair;
 
 /// Maximum length of an SD-NAME (RFC 5424 6).
@@ -23,6 +24,19 @@ pub(super) fn push_name(out: &mut Vec<u8>, name: &str) {
         out.truncate(start);
         out.extend(mapped(name));
     }
+}
+
+/// Appends a name that usually is a part of `xml`, as [`push_name`] does. Returns whether the same
+/// name may have been appended before.
+#[inline(always)]
+pub(super) fn push_new_name(out: &mut Pieces<'_>, xml: &str, name: &str, seen: &mut Seen) -> bool {
+    if !name.is_empty() && name.len() <= MAX_SD_NAME && out.part(xml, name, NoName) {
+        return seen.note(name.as_bytes());
+    }
+    let out = out.flush();
+    let start = out.len();
+    push_name(out, name);
+    seen.note(out.get(start..).unwrap_or_default())
 }
 
 fn mapped(name: &str) -> impl Iterator<Item = u8> {

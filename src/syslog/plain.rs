@@ -5,6 +5,7 @@ use super::cut::{MIN_LENGTH, cut_characters};
 use super::message::{MAX_HOSTNAME, Message, push_word};
 use super::truncate::push_content_within;
 use super::{Header, MessageKind, Written};
+use crate::base::pieces::Pieces;
 use crate::base::wire::trim;
 
 /// Maximum length of TAG (RFC 3164 4.1.3).
@@ -63,7 +64,9 @@ fn push_header(message: &Message<'_, '_>, out: &mut Vec<u8>) {
         Header::None => {}
         Header::Rfc3164 => push_rfc3164(message, out),
         Header::Rfc5424 => {
-            message.push_header(out);
+            let mut pieces = Pieces::new(out);
+            message.push_header(&mut pieces);
+            pieces.flush();
             out.push(b'-');
             message.start_msg(out);
         }

@@ -1,13 +1,14 @@
 //! Writes messages: header, structured data, `MSG` (RFC 5424 6).
 
 use super::cut::MIN_LENGTH;
-use super::escape::{is_longer, push_value};
+use super::escape::{Form, Kept, Value, is_longer, push_value, push_value_part};
 use super::message::{Marks, Message, Uid, facts, push_address};
-use super::names::{Numbered, Seen, are_one, push_name};
+use super::names::{Numbered, Seen, are_one, push_new_name};
 use super::{
-    Header, Mapping, Origin, StructuredData, Style, Written, limits, plain, timestamp, truncate,
+    ControlCharacters, Escape, Header, Mapping, Origin, StructuredData, Style, Written, limits,
+    plain, timestamp, truncate,
 };
-use crate::base::lanes::push_short;
+use crate::base::pieces::Pieces;
 use crate::event::{Event, Malformed, Pair};
 
 /// Appends one SYSLOG-MSG, without framing.
@@ -109,18 +110,30 @@ pub fn uid(
 
 impl Message<'_, '_> {
     fn push(&self, out: &mut Vec<u8>) -> Marks {
+        let undone = self.style.escape == Escape::Reversible;
+        match self.style.control {
+            ControlCharacters::Keep => self.push_with(Kept, out),
+            ControlCharacters::Escape => self.push_with(Value { undone }, out),
+        }
+    }
+
+    /// `form` is the one for values in this style.
+    fn push_with(&self, form: impl Form, out: &mut Vec<u8>) -> Marks {
         let start = out.len();
-        self.push_header(out);
-        let origin = out.len();
-        self.push_origin(out);
-        let event = out.len();
+        let mut pieces = Pieces::new(out);
+        self.push_header(&mut pieces);
+        let origin = pieces.len();
+        self.push_origin(&mut pieces);
+        let event = pieces.len();
         if self.may_have_too_many() {
-            return limits::push(self, start, origin, out);
+            return limits::push(self, start, origin, pieces.flush());
         }
         let end = self.end_of_data(origin);
-        let is_within = self.push_event(end, out);
-        let data = out.len();
-        if !(is_within && self.push_data(end, out)) {
+        let is_within = self.push_event(form, end, &mut pieces);
+        let data = pieces.len();
+        let is_within = is_within && self.push_data(form, end, &mut pieces);
+        let out = pieces.flush();
+        if !is_within {
             out.truncate(event);
             return limits::push(self, start, origin, out);
         }
@@ -152,28 +165,42 @@ impl Message<'_, '_> {
         }
     }
 
-    fn push_origin(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(b"[origin ip=\"");
+    fn push_origin(&self, out: &mut Pieces<'_>) {
+        out.fixed(b"[origin ip=\"");
         push_address(out, self.origin.address);
-        out.extend_from_slice(b"\" software=\"wecrelay\" swVersion=\"");
-        push_value(out, self.mapping.version, &Style::default());
-        out.extend_from_slice(b"\"]");
+        out.fixed(b"\" software=\"wecrelay\" swVersion=\"");
+        push_value_part(out, self.xml, self.mapping.version, Kept);
+        out.fixed(b"\"]");
     }
 
     /// Appends `event@`; returns false if it would end beyond `end`, and may then have appended
     /// only a part of it.
-    fn push_event(&self, end: usize, out: &mut Vec<u8>) -> bool {
-        self.push_element(out, b"[event@");
+    fn push_event(&self, form: impl Form, end: usize, out: &mut Pieces<'_>) -> bool {
+        out.fixed(b"[event@");
+        out.number(u64::from(self.mapping.enterprise));
+        out.fixed(b" Uid=\"");
+        out.fixed(self.uid.as_bytes());
+        out.fixed(b"\"");
         let mut is_within = true;
-        self.each_fact(|name, value| {
+        self.each_named_fact(|(name, value)| {
             is_within &= out.len().saturating_add(value.len()) < end;
             if is_within {
-                out.push(b' ');
-                push_short(out, name.as_bytes());
-                self.push_param_value(out, value);
+                name.push_start(out);
+                push_value_part(out, self.xml, value, form);
+                out.fixed(b"\"");
             }
         });
-        out.push(b']');
+        self.each_extra(|name, value| {
+            is_within &= out.len().saturating_add(value.len()) < end;
+            if is_within {
+                out.fixed(b" ");
+                out.bytes(name.as_bytes());
+                out.fixed(b"=\"");
+                push_value_part(out, self.xml, value, form);
+                out.fixed(b"\"");
+            }
+        });
+        out.fixed(b"]");
         is_within && out.len() <= end
     }
 
@@ -204,31 +231,32 @@ impl Message<'_, '_> {
 
     /// Appends `data@` if there are values; returns false if it would end beyond `end`, as
     /// [`push_event`](Self::push_event) does.
-    fn push_data(&self, end: usize, out: &mut Vec<u8>) -> bool {
+    fn push_data(&self, form: impl Form, end: usize, out: &mut Pieces<'_>) -> bool {
         let data = self.data();
         if data.is_empty() {
             return true;
         }
         let start = out.len();
-        self.push_element(out, b"[data@");
+        out.fixed(b"[data@");
+        out.number(u64::from(self.mapping.enterprise));
         let mut seen = Seen::new();
         for (place, (name, value)) in data.iter().enumerate() {
             // Escapes make no value shorter.
             if out.len().saturating_add(value.len()) >= end {
                 return false;
             }
-            out.push(b' ');
-            let written = out.len();
-            push_name(out, name);
-            let may_repeat = seen.note(out.get(written..).unwrap_or_default());
+            out.fixed(b" ");
+            let may_repeat = push_new_name(out, self.xml, name, &mut seen);
             if may_repeat && repeats(data, place) {
                 out.truncate(start);
-                self.push_numbered(out, data);
+                self.push_numbered(out.flush(), data);
                 return out.len() <= end;
             }
-            self.push_param_value(out, value);
+            out.fixed(b"=\"");
+            push_value_part(out, self.xml, value, form);
+            out.fixed(b"\"");
         }
-        out.push(b']');
+        out.fixed(b"]");
         out.len() <= end
     }
 
@@ -246,15 +274,11 @@ impl Message<'_, '_> {
         for (name, (_, value)) in Numbered::default().all(data).iter().zip(data) {
             out.push(b' ');
             out.extend_from_slice(name.as_bytes());
-            self.push_param_value(out, value);
+            out.extend_from_slice(b"=\"");
+            push_value(out, value, self.style);
+            out.push(b'"');
         }
         out.push(b']');
-    }
-
-    fn push_param_value(&self, out: &mut Vec<u8>, value: &str) {
-        out.extend_from_slice(b"=\"");
-        push_value(out, value, self.style);
-        out.push(b'"');
     }
 }
 

@@ -93,7 +93,7 @@ pub(super) fn push(line: &mut Line<'_>, message: &Message<'_, '_>) {
     fact(line, "RecordID", &event.record_id);
     facts(event)
         .into_iter()
-        .for_each(|(name, value)| fact(line, name, value));
+        .for_each(|(name, value)| fact(line, name.text, value));
     KEYS.each(event, |key, text| {
         value(line, key, text);
         if key == SOURCE_IPV6 {

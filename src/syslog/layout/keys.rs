@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use super::standard;
 use crate::event::Event;
-use crate::syslog::message::{Message, push_address};
+use crate::syslog::message::Message;
 
 /// Keys that both layouts write themselves; a value of the event never gets one of them.
 const OURS: [&str; 29] = [
@@ -144,10 +144,8 @@ impl Keys {
 /// receivers recognize an event that was sent twice.
 pub(super) fn each_of_source(message: &Message<'_, '_>, mut take: impl FnMut(&str, &str)) {
     let origin = message.origin;
-    let mut address = Vec::new();
-    push_address(&mut address, origin.address);
     take("Uid", message.uid.as_str());
-    take("SourceAddress", &String::from_utf8_lossy(&address));
+    take("SourceAddress", &origin.address.to_canonical().to_string());
     take("MachineID", origin.machine_id);
     take("Subscription", origin.subscription);
     take("Identity", origin.identity);

@@ -97,7 +97,7 @@ fn push_facts(line: &mut Line<'_>, message: &Message<'_, '_>, event: &Event<'_>)
     );
     facts(event)
         .into_iter()
-        .for_each(|(name, value)| fact(line, name, value));
+        .for_each(|(name, value)| fact(line, name.text, value));
 }
 
 /// A short fact, which is never truncated; nothing if it is empty.
