@@ -13,11 +13,13 @@
 
 use std::collections::HashMap;
 
+use super::ControlCharacters;
 use super::cut::fair_length;
-use super::escape::{Form, Piece, code, may_be_control, measure, piece, push_escaped};
+use super::escape::{
+    Form, Piece, code, may_be_control, measure, piece, push_escaped, push_value_part,
+};
 use super::facts::{RECEPTION, facts};
 use super::message::{Message, push_address};
-use super::{ControlCharacters, push_number};
 use crate::base::lanes::{ByteClass, Lanes, Mask};
 use crate::base::pieces::Pieces;
 use crate::event::{Event, Pair};
@@ -31,22 +33,11 @@ const AROUND_NAMES: usize = "\"Truncated\":[],\"+4294967295\"".len();
 /// Up to this number of values, names are compared with each other; beyond it, hashed.
 const FEW: usize = 48;
 
-/// Facts that event XML has as numbers.
-const NUMBERS: [&str; 9] = [
-    "EventID",
-    "EventRecordID",
-    "ProcessID",
-    "ThreadID",
-    "Level",
-    "Version",
-    "Task",
-    "Opcode",
-    "Qualifiers",
-];
-
 /// Appends the object.
 pub(super) fn push(out: &mut Vec<u8>, message: &Message<'_, '_>) {
-    Object::new(out, message, usize::MAX).push(message);
+    let mut object = Object::new(out, message, usize::MAX);
+    object.push(message);
+    object.out.flush();
 }
 
 /// Appends an object with the members that `write` adds.
@@ -55,7 +46,9 @@ pub(super) fn push_as(
     message: &Message<'_, '_>,
     write: impl Fn(&mut Object<'_>),
 ) {
-    write(&mut Object::new(out, message, usize::MAX));
+    let mut object = Object::new(out, message, usize::MAX);
+    write(&mut object);
+    object.out.flush();
 }
 
 /// Appends the object with its longest values truncated so that it has at most `room` bytes.
@@ -77,6 +70,7 @@ pub(super) fn push_as_within(
     let mut object = Object::new(out, message, limit);
     object.cut = 0;
     write(&mut object);
+    object.out.flush();
     let lengths = object.lengths;
     let length = out.len().saturating_sub(start);
     out.truncate(start);
@@ -89,12 +83,15 @@ pub(super) fn push_as_within(
     object.cut = fair_length(lengths, left.saturating_sub(for_names));
     object.for_names = for_names;
     write(&mut object);
+    object.out.flush();
     true
 }
 
 /// A writer of members.
 pub(super) struct Object<'o> {
-    out: &'o mut Vec<u8>,
+    out: Pieces<'o>,
+    /// The event's text, of which most values are a part.
+    xml: &'o str,
     form: Quoted,
     /// Maximum length of a value in bytes when escaped; `usize::MAX` does not truncate.
     cut: usize,
@@ -111,10 +108,11 @@ pub(super) struct Object<'o> {
 
 impl<'o> Object<'o> {
     /// Values are not truncated unless the caller sets `cut`.
-    fn new(out: &'o mut Vec<u8>, message: &Message<'_, '_>, limit: usize) -> Self {
+    fn new(out: &'o mut Vec<u8>, message: &'o Message<'_, '_>, limit: usize) -> Self {
         let all = message.style.control == ControlCharacters::Escape;
         Self {
-            out,
+            out: Pieces::new(out),
+            xml: message.xml,
             form: Quoted { all },
             cut: usize::MAX,
             limit,
@@ -143,19 +141,17 @@ impl<'o> Object<'o> {
     }
 
     pub(super) fn open(&mut self) {
-        self.out.push(b'{');
+        self.out.fixed(b"{");
     }
 
     /// Removes the comma that the last member left.
     pub(super) fn close(&mut self) {
         self.drop_comma();
-        self.out.push(b'}');
+        self.out.fixed(b"}");
     }
 
     fn drop_comma(&mut self) {
-        if self.out.last() == Some(&b',') {
-            self.out.pop();
-        }
+        self.out.drop_last(b',');
     }
 
     fn event(&mut self, event: &Event<'_>, time: Option<&str>) {
@@ -172,7 +168,11 @@ impl<'o> Object<'o> {
             .for_each(|(name, value)| self.fact(name, value));
         facts(event)
             .into_iter()
-            .for_each(|(name, value)| self.fact(name.text, value));
+            .filter(|(_, value)| !value.is_empty())
+            .for_each(|(name, value)| {
+                name.push_member(&mut self.out);
+                self.fact_value(is_number(name.text), value);
+            });
         if time.is_none() {
             self.fact("TimestampFrom", RECEPTION);
         }
@@ -205,11 +205,9 @@ impl<'o> Object<'o> {
         self.name("Collector");
         self.open();
         self.name("Address");
-        self.out.push(b'"');
-        let mut pieces = Pieces::new(self.out);
-        push_address(&mut pieces, origin.address);
-        pieces.flush();
-        self.out.extend_from_slice(b"\",");
+        self.out.fixed(b"\"");
+        push_address(&mut self.out, origin.address);
+        self.out.fixed(b"\",");
         self.fact("MachineID", origin.machine_id);
         self.fact("Subscription", origin.subscription);
         self.fact("Identity", origin.identity);
@@ -217,7 +215,7 @@ impl<'o> Object<'o> {
         self.fact("Auth", origin.auth);
         self.fact("ComputerMismatch", origin.computer_mismatch);
         self.close();
-        self.out.push(b',');
+        self.out.fixed(b",");
     }
 
     /// A member that is an object of these pairs; nothing if there are none.
@@ -234,7 +232,7 @@ impl<'o> Object<'o> {
         self.open();
         write(self);
         self.close();
-        self.out.push(b',');
+        self.out.fixed(b",");
     }
 
     /// A member for each pair; pairs with the same name become one array.
@@ -250,10 +248,10 @@ impl<'o> Object<'o> {
 
     /// A member that is a number if the value is one, else a string; nothing if it is empty.
     pub(super) fn number(&mut self, name: &'static str, value: &str) {
-        if is_number(value) {
+        if is_integer(value) {
             self.name(name);
-            self.out.extend_from_slice(value.as_bytes());
-            self.out.push(b',');
+            self.out.bytes(value.as_bytes());
+            self.out.fixed(b",");
         } else {
             self.fact(name, value);
         }
@@ -262,9 +260,9 @@ impl<'o> Object<'o> {
     /// A string that `write` appends; it must not need escapes.
     pub(super) fn written(&mut self, name: &'static str, write: impl FnOnce(&mut Vec<u8>)) {
         self.name(name);
-        self.out.push(b'"');
-        write(self.out);
-        self.out.extend_from_slice(b"\",");
+        self.out.fixed(b"\"");
+        write(self.out.flush());
+        self.out.fixed(b"\",");
     }
 
     /// When the event happened, or was received if its time is missing or invalid.
@@ -275,8 +273,8 @@ impl<'o> Object<'o> {
     /// A member that is this number.
     pub(super) fn count(&mut self, name: &'static str, value: u64) {
         self.name(name);
-        push_number(self.out, value);
-        self.out.push(b',');
+        self.out.number(value);
+        self.out.fixed(b",");
     }
 
     fn distinct_pairs(&mut self, pairs: &[Pair<'_>]) {
@@ -326,30 +324,35 @@ impl<'o> Object<'o> {
     }
 
     /// A name from this program, which needs no escapes.
+    #[inline(always)]
     pub(super) fn name(&mut self, name: &'static str) {
-        self.out.push(b'"');
-        self.out.extend_from_slice(name.as_bytes());
-        self.out.extend_from_slice(b"\":");
+        self.out.fixed(b"\"");
+        self.out.bytes(name.as_bytes());
+        self.out.fixed(b"\":");
     }
 
     /// A name from the event.
     fn foreign_name(&mut self, name: &str) {
         self.string(name);
-        self.out.push(b':');
+        self.out.fixed(b":");
     }
 
     /// A short value that is never truncated; nothing if it is empty.
+    #[inline(always)]
     pub(super) fn fact(&mut self, name: &'static str, value: &str) {
-        if value.is_empty() {
-            return;
+        if !value.is_empty() {
+            self.name(name);
+            self.fact_value(is_number(name), value);
         }
-        self.name(name);
-        if is_number(value) && NUMBERS.contains(&name) {
-            self.out.extend_from_slice(value.as_bytes());
+    }
+
+    fn fact_value(&mut self, is_number: bool, value: &str) {
+        if is_number && is_integer(value) {
+            self.out.bytes(value.as_bytes());
         } else {
             self.string(value);
         }
-        self.out.push(b',');
+        self.out.fixed(b",");
     }
 
     /// A value of the event, which may be truncated.
@@ -358,16 +361,16 @@ impl<'o> Object<'o> {
         if !self.cut_string(value) {
             self.note(name);
         }
-        self.out.push(b',');
+        self.out.fixed(b",");
     }
 
     pub(super) fn array<'v>(&mut self, name: &str, values: impl Iterator<Item = &'v str>) {
         self.foreign_name(name);
-        self.out.push(b'[');
+        self.out.fixed(b"[");
         let mut whole = true;
         for value in values {
             whole &= self.cut_string(value);
-            self.out.push(b',');
+            self.out.fixed(b",");
             if self.out.len() > self.limit {
                 break;
             }
@@ -376,7 +379,7 @@ impl<'o> Object<'o> {
             self.note(name);
         }
         self.drop_comma();
-        self.out.extend_from_slice(b"],");
+        self.out.fixed(b"],");
     }
 
     /// The names of truncated members, as the last member; `"+12"` counts those without room.
@@ -386,14 +389,14 @@ impl<'o> Object<'o> {
             return;
         }
         self.name("Truncated");
-        self.out.push(b'[');
-        self.out.extend_from_slice(&self.names);
+        self.out.fixed(b"[");
+        self.out.bytes(&self.names);
         if self.unnamed > 0 {
             let more = format!("\"+{}\"", self.unnamed);
-            self.out.extend_from_slice(more.as_bytes());
+            self.out.bytes(more.as_bytes());
         }
         self.drop_comma();
-        self.out.extend_from_slice(b"],");
+        self.out.fixed(b"],");
     }
 
     /// Records that this member is truncated.
@@ -426,9 +429,9 @@ impl<'o> Object<'o> {
     }
 
     pub(super) fn string(&mut self, text: &str) {
-        self.out.push(b'"');
-        push_escaped(self.out, text, self.form);
-        self.out.push(b'"');
+        self.out.fixed(b"\"");
+        push_value_part(&mut self.out, self.xml, text, self.form);
+        self.out.fixed(b"\"");
     }
 }
 
@@ -462,8 +465,25 @@ impl Form for Quoted {
     }
 }
 
+/// Whether event XML has this fact as a number.
+#[inline(always)]
+fn is_number(name: &str) -> bool {
+    matches!(
+        name,
+        "EventID"
+            | "EventRecordID"
+            | "ProcessID"
+            | "ThreadID"
+            | "Level"
+            | "Version"
+            | "Task"
+            | "Opcode"
+            | "Qualifiers"
+    )
+}
+
 /// Whether this is a JSON number without sign or fraction that fits into 64 bits.
-fn is_number(text: &str) -> bool {
+fn is_integer(text: &str) -> bool {
     // Every number with this many digits fits.
     const SHORT: usize = 19;
     match text.as_bytes() {
