@@ -168,6 +168,13 @@ impl Brokers {
     }
 
     fn read_line(&mut self, hub: &mut Hub, now: Now, index: usize) {
+        if !self
+            .lines
+            .get(index)
+            .is_some_and(|line| line.socket.readable)
+        {
+            return;
+        }
         let mut buffer = [0; READ_SIZE];
         for _ in 0..READ_SHARE {
             let line = self.lines.get_mut(index);
