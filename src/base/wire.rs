@@ -267,11 +267,16 @@ fn push_wide<'a>(
 #[inline]
 #[must_use]
 pub fn trim(text: &str) -> &str {
-    match text.as_bytes() {
-        [] => text,
-        [first, .., last] if *first > b' ' && *last > b' ' => text,
-        _ => text.trim_matches([' ', '\t', '\r', '\n']),
+    let bytes = text.as_bytes();
+    match (bytes.first(), bytes.last()) {
+        (Some(first), Some(last)) if *first > b' ' && *last > b' ' => text,
+        _ => trim_white_space(text),
     }
+}
+
+#[cold]
+fn trim_white_space(text: &str) -> &str {
+    text.trim_matches([' ', '\t', '\r', '\n'])
 }
 
 /// Whether `text` contains `needle`; fast where its first byte is rare.

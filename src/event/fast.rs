@@ -13,7 +13,7 @@ use std::borrow::Cow;
 
 use memchr::memchr;
 
-use super::{Event, Rendering, trimmed, unnamed};
+use super::{Event, Pair, Rendering, trimmed, unnamed};
 use crate::base::cursor::{Cursor, InQuotes, InText};
 use crate::base::lanes::find;
 use crate::base::wire::{is_forbidden, trim};
@@ -61,7 +61,7 @@ fn read_system<'a>(cursor: &mut Cursor<'a>, event: &mut Event<'a>) -> Option<()>
     }
     if cursor.eat("<EventID") {
         event.qualifiers = cursor.word(" Qualifiers='")?;
-        event.event_id = trimmed(cursor.content("</EventID>")?);
+        event.event_id = cursor.trimmed_content("</EventID>")?;
     }
     event.version = cursor.element("<Version", "</Version>")?;
     event.level = cursor.element("<Level", "</Level>")?;
@@ -101,7 +101,10 @@ fn read_event_data<'a>(cursor: &mut Cursor<'a>, event: &mut Event<'a>) -> Option
     event.data.reserve(USUAL_DATA);
     let mut position = 0;
     while event.data.len() <= MOST {
-        let pair = if cursor.eat("<Data") {
+        let pair = if let Some(pair) = cursor.named_data() {
+            position += 1;
+            pair
+        } else if cursor.eat("<Data") {
             let name = match cursor.attribute(" Name='")? {
                 "" => unnamed(position),
                 name => Cow::Borrowed(name),
@@ -264,15 +267,44 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// The usual value: one that has a name, and nothing that must be decoded.
+    #[inline(always)]
+    fn named_data(&mut self) -> Option<Pair<'a>> {
+        let mut next = *self;
+        next.expect("<Data Name='")?;
+        let name = next.take_before(InQuotes(b'\''))?;
+        next.expect("'>")?;
+        let value = next.plain()?;
+        next.expect("</Data>")?;
+        if name.is_empty() {
+            return None;
+        }
+        *self = next;
+        Some((Cow::Borrowed(name), Cow::Borrowed(value)))
+    }
+
     /// The text of an optional element without surrounding white space; empty if the
     /// element is missing.
     #[inline(always)]
     fn element(&mut self, open: &str, close: &str) -> Option<Cow<'a, str>> {
-        if self.eat(open) {
-            self.content(close).map(trimmed)
-        } else {
-            Some(Cow::Borrowed(""))
+        if !self.eat(open) {
+            return Some(Cow::Borrowed(""));
         }
+        self.trimmed_content(close)
+    }
+
+    /// Like [`Self::content`], without surrounding white space.
+    #[inline(always)]
+    fn trimmed_content(&mut self, close: &str) -> Option<Cow<'a, str>> {
+        let start = *self;
+        if self.eat(">")
+            && let Some(text) = self.plain()
+            && self.eat(close)
+        {
+            return Some(Cow::Borrowed(trim(text)));
+        }
+        *self = start;
+        self.content(close).map(trimmed)
     }
 
     /// Reads from the end of a start tag through the end tag, and returns the text between.
@@ -290,18 +322,27 @@ impl<'a> Cursor<'a> {
     /// The text up to the next tag, with references resolved.
     #[inline]
     fn text(&mut self) -> Option<Cow<'a, str>> {
-        let bytes = self.rest().as_bytes();
-        let end = find(bytes, InText)?;
-        match bytes.get(end) {
-            Some(b'<') => self.take(end).map(Cow::Borrowed),
-            _ => self.text_beyond(end),
+        match self.plain() {
+            Some(text) => Some(Cow::Borrowed(text)),
+            None => self.text_beyond(),
         }
     }
 
-    /// Like [`Self::text`]; `end` is the offset of the first byte that is not plain.
+    /// The text up to the next tag, if all of it is plain.
+    #[inline]
+    fn plain(&mut self) -> Option<&'a str> {
+        let bytes = self.rest().as_bytes();
+        let end = find(bytes, InText)?;
+        match bytes.get(end) {
+            Some(b'<') => self.take(end),
+            _ => None,
+        }
+    }
+
+    /// Like [`Self::text`], for text that is not all plain.
     #[cold]
-    fn text_beyond(&mut self, end: usize) -> Option<Cow<'a, str>> {
-        let end = self.plain_text(end)?;
+    fn text_beyond(&mut self) -> Option<Cow<'a, str>> {
+        let end = self.plain_text(0)?;
         let text = self.take(end)?;
         if self.rest().starts_with('<') {
             Some(Cow::Borrowed(text))
@@ -349,8 +390,11 @@ impl<'a> Cursor<'a> {
                     return None;
                 }
             }
-            let plain = self.plain_text(0)?;
-            text.push_str(self.take(plain)?);
+            // References often come one after another.
+            if !self.rest().starts_with('&') {
+                let plain = self.plain_text(0)?;
+                text.push_str(self.take(plain)?);
+            }
         }
         Some(text)
     }
