@@ -6,11 +6,11 @@
 //! line ends to line feeds), and spaces within tags (3.3.3 normalizes them to spaces in attribute
 //! values), in comments, and outside the root.
 
-use memchr::memchr2;
+use memchr::{memchr, memchr2, memrchr};
 
 use super::escape::{Form, Piece, may_be_control, piece, push_escaped, push_text};
 use super::{ControlCharacters, Escape, Style};
-use crate::base::lanes::{ByteClass, Lanes, Mask, find};
+use crate::base::lanes::{ByteClass, Lanes, Mask, find, positions};
 use crate::base::wire::trim;
 use crate::base::xml::scan::{Segment, segments};
 
@@ -36,25 +36,49 @@ pub(super) fn push_broken(out: &mut Vec<u8>, text: &str, style: &Style) {
 /// Appends `xml` unchanged, except that references to line feeds become raw outside tags: within a
 /// tag, a reader would read a raw line feed as a space (XML 1.0 3.3.3).
 fn push_lines(out: &mut Vec<u8>, xml: &str) {
+    let bytes = xml.as_bytes();
+    // Where there is one reference, there usually are many.
+    let first = memchr(b'&', bytes).unwrap_or(bytes.len());
+    let end = memrchr(b'&', bytes).map_or(0, |last| last + 1);
+    let rest = bytes.get(first..end).unwrap_or_default();
+    let references = positions(rest, Ampersand).map(|at| first + at);
+    let feeds = references.filter_map(|at| Some((at, line_feed_at(bytes, at)?)));
+    let mut feeds = feeds.peekable();
     let (mut kept, mut start) = (0, 0);
     let mut within = false;
     // In CDATA sections and comments, text that looks like a tag is not one.
-    if next_line_feed(xml, 0).is_some() && memchr::memmem::find(xml.as_bytes(), b"<!").is_some() {
-        return out.extend_from_slice(xml.as_bytes());
+    if feeds.peek().is_some() && has_sections(bytes) {
+        return out.extend_from_slice(bytes);
     }
-    while let Some((at, length)) = next_line_feed(xml, start) {
-        let piece = xml.as_bytes().get(start..at).unwrap_or_default();
+    for (at, length) in feeds {
+        let piece = bytes.get(start..at).unwrap_or_default();
         if let Some(markup) = memchr::memrchr2(b'<', b'>', piece) {
-            within = ends_a_tag(xml.as_bytes(), start + markup);
+            within = ends_a_tag(bytes, start + markup);
         }
         start = at + length;
         if within {
-            out.extend_from_slice(xml.get(kept..at).unwrap_or_default().as_bytes());
+            out.extend_from_slice(bytes.get(kept..at).unwrap_or_default());
             out.push(b'\n');
             kept = start;
         }
     }
-    out.extend_from_slice(xml.get(kept..).unwrap_or_default().as_bytes());
+    out.extend_from_slice(bytes.get(kept..).unwrap_or_default());
+}
+
+/// Whether there may be CDATA sections, comments, or declarations.
+fn has_sections(xml: &[u8]) -> bool {
+    let mut marks = memchr::memchr_iter(b'!', xml);
+    marks.any(|at| at.checked_sub(1).and_then(|before| xml.get(before)) == Some(&b'<'))
+}
+
+#[derive(Clone, Copy)]
+struct Ampersand;
+
+impl ByteClass for Ampersand {
+    #[inline(always)]
+    fn of<L: Lanes>(self, bytes: L) -> L::Mask {
+        bytes.is(b'&')
+    }
 }
 
 /// Whether a tag certainly ends here. Otherwise `>` may be in an attribute, a CDATA section, or a
@@ -72,17 +96,12 @@ fn ends_a_tag(xml: &[u8], at: usize) -> bool {
         })
 }
 
-/// The position and length of the next reference to a line feed at or after `start`.
-fn next_line_feed(text: &str, start: usize) -> Option<(usize, usize)> {
-    let bytes = text.as_bytes();
-    memchr::memchr_iter(b'&', bytes.get(start..)?).find_map(|at| {
-        let reference = bytes.get(start + at..)?;
-        match reference {
-            [_, b'#', b'1', b'0', b';', ..] => Some((start + at, 5)),
-            [_, b'#', b'x', b'A' | b'a', b';', ..] => Some((start + at, 5)),
-            _ => None,
-        }
-    })
+/// The length of the reference to a line feed here, if this is one.
+fn line_feed_at(xml: &[u8], at: usize) -> Option<usize> {
+    match xml.get(at..)? {
+        [_, b'#', b'1', b'0', b';', ..] | [_, b'#', b'x', b'A' | b'a', b';', ..] => Some(5),
+        _ => None,
+    }
 }
 
 /// Appends `xml` on one line.
