@@ -371,7 +371,8 @@ pub fn encode_text(text: &str, charset: Charset) -> Vec<u8> {
     match charset {
         Charset::Utf8 => text.as_bytes().to_vec(),
         Charset::Utf16 => {
-            let mut out = vec![0xff, 0xfe];
+            let mut out = Vec::with_capacity(2 + 2 * text.len());
+            out.extend_from_slice(&[0xff, 0xfe]);
             push_utf16(&mut out, text);
             out
         }

@@ -165,7 +165,10 @@ pub(super) fn seal(
         return Response::with_body(status, body)
             .header("Content-Type", multipart::content_type(style.mechanism));
     }
-    let kind = format!("application/soap+xml;charset={}", form.charset.name());
+    let kind = match form.charset {
+        Charset::Utf8 => "application/soap+xml;charset=UTF-8",
+        Charset::Utf16 => "application/soap+xml;charset=UTF-16",
+    };
     Response::with_body(status, plain).header("Content-Type", kind)
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::text::{Escaped, push, trim};
+use super::text::{Escaped, trim};
 use super::xml::Skeleton;
 use super::{ANONYMOUS, Error, action};
 use crate::base::xml::{self, Document, Node};
@@ -334,5 +334,6 @@ fn push_relates_to(out: &mut String, request: &Header) {
 }
 
 fn push_escaped(out: &mut String, text: &str) {
-    push(out, format_args!("{}", Escaped(text)));
+    let written = Escaped(text).write_to(out);
+    debug_assert!(written.is_ok(), "a String takes all");
 }

@@ -94,21 +94,28 @@ pub fn trim(text: &str) -> &str {
 #[derive(Clone, Copy, Debug)]
 pub struct Escaped<'a>(pub &'a str);
 
-impl fmt::Display for Escaped<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Escaped<'_> {
+    /// Writes the text without a [`fmt::Formatter`], which costs more than the text.
+    pub(super) fn write_to(self, out: &mut impl fmt::Write) -> fmt::Result {
         // Nearly all texts contain nothing special.
         if !any(self.0.as_bytes(), MaybeEscaped) {
-            return f.write_str(self.0);
+            return out.write_str(self.0);
         }
         let special = |c: char| matches!(c, '&' | '<' | '>' | '"' | '\r') || is_forbidden(c);
         let mut rest = self.0;
         while let Some((text, from)) = rest.find(special).and_then(|at| rest.split_at_checked(at)) {
             let mut characters = from.chars();
-            f.write_str(text)?;
-            f.write_str(characters.next().map_or("", escape))?;
+            out.write_str(text)?;
+            out.write_str(characters.next().map_or("", escape))?;
             rest = characters.as_str();
         }
-        f.write_str(rest)
+        out.write_str(rest)
+    }
+}
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write_to(f)
     }
 }
 

@@ -182,7 +182,13 @@ impl Tls {
         self.more = true;
         while let Some(rest) = clear.get_mut(opened..).filter(|rest| !rest.is_empty()) {
             match self.stream.ssl_read(rest) {
-                Ok(count) => opened += count,
+                Ok(count) => {
+                    opened += count;
+                    if self.is_emptied() {
+                        self.more = false;
+                        break;
+                    }
+                }
                 Err(error) => {
                     self.more = !is_waiting(&error);
                     return match error {
@@ -194,6 +200,13 @@ impl Tls {
             }
         }
         Ok(opened)
+    }
+
+    /// Whether OpenSSL has taken everything that was read from the socket, and returned all of it
+    /// that it can decrypt; asking it once more would cost as much as a short record.
+    fn is_emptied(&self) -> bool {
+        let lent = self.stream.get_ref().lent.as_ref();
+        lent.is_some_and(Lent::is_taken) && self.stream.ssl().pending() == 0
     }
 
     fn shake_hands(&mut self, now: Now) -> io::Result<Reading<'static>> {
@@ -272,6 +285,10 @@ impl Lent {
             taken: 0,
             is_asked: false,
         }
+    }
+
+    fn is_taken(&self) -> bool {
+        self.is_asked && self.taken == self.end
     }
 }
 
