@@ -209,6 +209,20 @@ pub(super) fn child<'a, 'input>(
 /// Parses an `xs:duration`. A year counts as 365 days, a month as 30.
 #[must_use]
 pub fn parse_duration(text: &str) -> Option<Duration> {
+    whole_seconds(text).or_else(|| parse_any_duration(text))
+}
+
+/// The usual form, such as `PT60.000S`, which comes with every message.
+fn whole_seconds(text: &str) -> Option<Duration> {
+    let digits = text.strip_prefix("PT")?.strip_suffix('S')?;
+    let digits = digits.strip_suffix(".000").unwrap_or(digits);
+    let is_short = digits.len() < 10 && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let seconds = digits.parse().ok().filter(|_| is_short)?;
+    Some(Duration::from_secs(seconds))
+}
+
+/// Parses any `xs:duration`.
+pub(super) fn parse_any_duration(text: &str) -> Option<Duration> {
     let (days, time) = match text.strip_prefix('P')?.split_once('T') {
         Some((_, "")) => return None,
         Some((days, time)) => (days, time),

@@ -3,7 +3,8 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::soap::{MAX_BOOKMARK, MAX_HEADER_TEXT, emit_duration, parse_duration};
+use super::soap::{MAX_BOOKMARK, MAX_HEADER_TEXT};
+use super::soap::{emit_duration, parse_any_duration, parse_duration};
 use super::source::{self, Offered, Sender};
 use super::*;
 
@@ -414,6 +415,24 @@ fn faults_name_subcode_reason_and_windows_error() {
         assert_eq!(read, Err(Error::Faulted("a < b".into())));
         assert!(!fault(None, Uuid::nil(), &what).contains("RelatesTo"));
     }
+}
+
+#[test]
+fn the_usual_duration_is_read_as_any_other() {
+    let usual = [
+        "PT60.000S",
+        "PT0S",
+        "PT007.000S",
+        "PT999999999S",
+        "PT1000000000.000S",
+    ];
+    let others = [
+        "PTS", "PT.000S", "PT+6S", "PT6.00S", "PT6.S", "PT60s", "PT1M", "P1DT6S", " PT6S",
+    ];
+    for text in usual.iter().chain(&others) {
+        assert_eq!(parse_duration(text), parse_any_duration(text), "{text}");
+    }
+    assert!(usual.iter().all(|text| parse_duration(text).is_some()));
 }
 
 #[test]
