@@ -205,3 +205,20 @@ pub(super) fn facts<'e>(event: &'e Event<'_>) -> [Fact<'e>; 14] {
         (name!("UserDataName"), &event.user_data_name),
     ]
 }
+
+/// Whether event XML has this fact as a number.
+#[inline(always)]
+pub(super) fn is_number(name: &str) -> bool {
+    matches!(
+        name,
+        "EventID"
+            | "EventRecordID"
+            | "ProcessID"
+            | "ThreadID"
+            | "Level"
+            | "Version"
+            | "Task"
+            | "Opcode"
+            | "Qualifiers"
+    )
+}

@@ -18,7 +18,7 @@ use super::cut::fair_length;
 use super::escape::{
     Form, Piece, code, may_be_control, measure, piece, push_escaped, push_value_part,
 };
-use super::facts::{RECEPTION, facts};
+use super::facts::{RECEPTION, facts, is_number};
 use super::message::{Message, push_address};
 use crate::base::lanes::{ByteClass, Lanes, Mask};
 use crate::base::pieces::Pieces;
@@ -35,9 +35,7 @@ const FEW: usize = 48;
 
 /// Appends the object.
 pub(super) fn push(out: &mut Vec<u8>, message: &Message<'_, '_>) {
-    let mut object = Object::new(out, message, usize::MAX);
-    object.push(message);
-    object.out.flush();
+    push_as(out, message, |object| object.push(message));
 }
 
 /// Appends an object with the members that `write` adds.
@@ -463,23 +461,6 @@ impl Form for Quoted {
             c => code(c),
         }
     }
-}
-
-/// Whether event XML has this fact as a number.
-#[inline(always)]
-fn is_number(name: &str) -> bool {
-    matches!(
-        name,
-        "EventID"
-            | "EventRecordID"
-            | "ProcessID"
-            | "ThreadID"
-            | "Level"
-            | "Version"
-            | "Task"
-            | "Opcode"
-            | "Qualifiers"
-    )
 }
 
 /// Whether this is a JSON number without sign or fraction that fits into 64 bits.

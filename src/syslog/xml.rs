@@ -88,7 +88,7 @@ fn ends_a_tag(xml: &[u8], at: usize) -> bool {
     /// this far.
     const LONGEST: usize = 512;
     let before = xml.get(at.saturating_sub(LONGEST)..at).unwrap_or_default();
-    let tag = memchr::memrchr(b'<', before).and_then(|open| before.get(open + 1..));
+    let tag = memrchr(b'<', before).and_then(|open| before.get(open + 1..));
     let even = |tag, quote| memchr::memchr_iter(quote, tag).count().is_multiple_of(2);
     xml.get(at) == Some(&b'>')
         && tag.is_some_and(|tag| {
