@@ -43,6 +43,8 @@ impl Slice {
 #[derive(Debug, Default)]
 pub(super) struct Rate {
     slices: VecDeque<Slice>,
+    /// The busy time of all slices.
+    busy: Duration,
     /// Until when the time is accounted for, while something is in flight.
     busy_since: Option<Instant>,
     /// Number of bytes confirmed the last time.
@@ -77,7 +79,8 @@ impl Rate {
         }
         let is_over = |slice: &Slice| now >= slice.began + SLICE;
         if self.slices.back().is_none_or(is_over) {
-            while self.slices.front().is_some_and(|s| now >= s.began + WINDOW) {
+            while let Some(old) = self.slices.front().filter(|s| now >= s.began + WINDOW) {
+                self.busy = self.busy.saturating_sub(old.busy);
                 self.slices.pop_front();
             }
             self.slices.push_back(Slice {
@@ -89,6 +92,7 @@ impl Rate {
         if let Some(slice) = self.slices.back_mut() {
             slice.bytes += bytes;
             slice.busy += busy.unwrap_or_default();
+            self.busy += busy.unwrap_or_default();
         }
         if bytes > 0 {
             self.last = bytes;
@@ -99,13 +103,13 @@ impl Rate {
     /// higher of the rates over the whole window and over its end, so that a receiver that has
     /// recovered is not judged by its past.
     pub(super) fn proven(&self, now: Now) -> Option<u64> {
-        let busy = self.sum(now, WINDOW).time();
-        let rates = [WINDOW, RECENT].map(|window| self.over(now, window));
-        rates
-            .into_iter()
-            .max()
-            .flatten()
-            .filter(|_| busy >= EVIDENCE)
+        // Asked for each batch, while most outputs are hardly busy.
+        if self.busy + self.running(now) < EVIDENCE {
+            return None;
+        }
+        let whole = self.sum(now, WINDOW);
+        let rate = self.rate_of(whole).max(self.over(now, RECENT));
+        rate.filter(|_| whole.time() >= EVIDENCE)
     }
 
     /// Current rate in bytes per second; `None` if too little has happened.
@@ -125,7 +129,10 @@ impl Rate {
     }
 
     fn over(&self, now: Now, window: Duration) -> Option<u64> {
-        let sum = self.sum(now, window);
+        self.rate_of(self.sum(now, window))
+    }
+
+    fn rate_of(&self, sum: Sum) -> Option<u64> {
         match sum.bytes {
             0 if sum.time() < SLICE => None,
             0 => Some(0),
@@ -137,15 +144,22 @@ impl Rate {
         }
     }
 
+    /// How long something has been in flight since the time was last accounted for.
+    fn running(&self, now: Now) -> Duration {
+        let running = self
+            .busy_since
+            .map(|since| now.monotonic.duration_since(since));
+        running.unwrap_or_default()
+    }
+
     fn sum(&self, now: Now, window: Duration) -> Sum {
+        let begin = Sum {
+            running: self.running(now).min(window),
+            ..Sum::default()
+        };
         let now = now.monotonic;
         let counted = self.slices.iter().rev();
         let counted = counted.take_while(|slice| now < slice.began + window);
-        let running = self.busy_since.map(|since| now.duration_since(since));
-        let begin = Sum {
-            running: running.unwrap_or_default().min(window),
-            ..Sum::default()
-        };
         counted.fold(begin, |sum, slice| {
             let (bytes, busy) = slice.within(window);
             Sum {
@@ -273,5 +287,7 @@ mod tests {
         let mut rate = Rate::default();
         flow(&mut rate, start(), 1, 10, 100_000);
         assert!(rate.slices.len() <= 31, "{}", rate.slices.len());
+        let busy = rate.slices.iter().map(|slice| slice.busy);
+        assert_eq!(rate.busy, busy.sum());
     }
 }
