@@ -1,8 +1,8 @@
 //! The known rows of the store, and the jobs for it.
 //!
-//! Rows are remembered as they were last read or written. A host on a new connection may
-//! have used another relay in between, so its rows are read again, unless they were read or
-//! written after it connected. One read and one write are in progress at a time; further
+//! Rows are remembered as they were last read or written. If relays share the store, a host on
+//! a new connection may have used another relay in between, so its rows are read again, unless
+//! they were read or written after it connected. One read and one write are in progress at a time; further
 //! ones are collected, so that a slow store gets fewer and larger jobs.
 
 use std::collections::VecDeque;
@@ -42,6 +42,7 @@ pub(super) struct Ledger {
     reading: Option<(Ticket, Vec<Key>)>,
     writing: Option<Ticket>,
     next: Ticket,
+    is_shared: bool,
     jobs: VecDeque<(Ticket, Job)>,
 }
 
@@ -68,6 +69,17 @@ impl Ledger {
     /// The earliest ticket of jobs submitted from now on.
     pub(super) fn mark(&self) -> Ticket {
         self.next + 1
+    }
+
+    /// Other relays write to the store too.
+    pub(super) fn share(&mut self) {
+        self.is_shared = true;
+    }
+
+    /// The mark as of which the rows of a host that connects now must be known: any, if nobody
+    /// else writes them.
+    pub(super) fn mark_of_arrival(&self) -> Ticket {
+        if self.is_shared { self.mark() } else { 0 }
     }
 
     /// Whether a row is known as of this mark or later.

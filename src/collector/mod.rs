@@ -240,7 +240,7 @@ impl Collector {
         self.hosts.tick(now);
         match *input {
             Input::Accepted(id, address) => {
-                let since = self.ledger.mark();
+                let since = self.ledger.mark_of_arrival();
                 self.connections.accept(now, id, address, since);
             }
             Input::Secured(id, secured) => self.connections.handle_secured(now, id, secured),
@@ -366,9 +366,11 @@ impl Collector {
     }
 
     /// Other relays share the store: changed hosts are saved less often, and what other
-    /// relays know about hosts is read. `own` is this relay's name.
+    /// relays know about hosts is read, as are rows of hosts that connect. `own` is this relay's
+    /// name.
     pub fn share_store(&mut self, every: Duration, own: String) {
         self.chores.save_every(every);
+        self.ledger.share();
         self.hosts.share(own);
     }
 

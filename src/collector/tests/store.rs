@@ -154,11 +154,13 @@ struct Two {
 
 impl Two {
     fn new() -> Self {
-        let (mut a, b) = (
+        let (mut a, mut b) = (
             Pair::new(&["tcp://receiver"]),
             Pair::new(&["tcp://receiver"]),
         );
         a.store = Memory::of_many();
+        a.collector.ledger.share();
+        b.collector.ledger.share();
         Self { a, b }
     }
 
@@ -267,6 +269,23 @@ fn a_batch_whose_host_has_left_does_not_take_its_bookmark_back() {
     two.a.hang_up(&mut at_a);
     two.go_on_at_b(1, 5);
     assert_eq!(two.handed_back_at_a(), Some(5));
+}
+
+#[test]
+fn rows_are_read_again_for_a_new_connection_only_if_relays_share_the_store() {
+    for is_shared in [false, true] {
+        let mut pair = Pair::new(&["tcp://receiver"]);
+        if is_shared {
+            pair.collector.ledger.share();
+        }
+        let mut host = pair.host(NAME);
+        pair.post(&mut host, 1..=1);
+        assert_eq!(pair.answer(&host), Some(200));
+        pair.hang_up(&mut host);
+        pair.is_store_slow = true;
+        pair.post(&mut host, 2..=2);
+        assert_eq!(pair.jobs[0].1.is_read(), is_shared);
+    }
 }
 
 #[test]
