@@ -295,7 +295,7 @@ fn listeners(config: &Config, sockets: Vec<TcpListener>) -> Result<Vec<server::L
         let passed = inherited.and_then(|index| sockets.get_mut(index)?.take());
         let listener = match passed.map_or_else(
             || server::bind(address, secure, config.reuse_port),
-            |socket| Ok(server::Listener::new(socket, secure)),
+            |socket| server::Listener::new(socket, secure),
         ) {
             Ok(listener) => listener,
             Err(error) if optional && is_absent(&error) => continue,

@@ -6,13 +6,16 @@ use std::time::{Duration, Instant};
 
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
 use crate::base::clock::Now;
 
 /// Maximum number of connections waiting to be accepted; many hosts connect at once after
 /// an outage.
 const BACKLOG: i32 = 4096;
+/// Idle time before keep-alive probes: without them, a host that was switched off would occupy its
+/// connection until the idle timeout.
+const KEEPALIVE: Duration = Duration::from_secs(600);
 /// How long to pause accepting if there is no room, so that the loop does not spin.
 const PAUSE: Duration = Duration::from_millis(200);
 
@@ -33,7 +36,7 @@ pub struct Listener {
 pub fn bind(address: SocketAddr, secure: bool, is_shared: bool) -> io::Result<Listener> {
     let socket = bound(address, is_shared)?;
     socket.listen(BACKLOG)?;
-    Ok(Listener::new(socket.into(), secure))
+    Listener::new(socket.into(), secure)
 }
 
 /// Whether [`bind`] would succeed, without listening.
@@ -61,15 +64,21 @@ fn bound(address: SocketAddr, is_shared: bool) -> io::Result<Socket> {
 }
 
 impl Listener {
-    /// Uses a socket that already listens and does not block.
-    #[must_use]
-    pub fn new(socket: std::net::TcpListener, secure: bool) -> Self {
-        Self {
+    /// Uses a socket that already listens and does not block. Its options are set once, because
+    /// accepted connections inherit them.
+    ///
+    /// # Errors
+    /// The options cannot be set.
+    pub fn new(socket: std::net::TcpListener, secure: bool) -> io::Result<Self> {
+        let options = SockRef::from(&socket);
+        options.set_tcp_nodelay(true)?;
+        options.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE))?;
+        Ok(Self {
             socket: TcpListener::from_std(socket),
             secure,
             ready: true,
             paused: None,
-        }
+        })
     }
 
     /// The address, with the port that the system chose for port 0.
@@ -130,5 +139,23 @@ impl Listener {
                 Err(error) => return Err(error),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accepted_connections_have_the_options_of_their_listener() {
+        let address = "127.0.0.1:0".parse().unwrap();
+        let mut listener = bind(address, false, false).unwrap();
+        let address = listener.address().unwrap();
+        let _client = std::net::TcpStream::connect(address).unwrap();
+        let (accepted, _) = listener.accept().unwrap().unwrap();
+        let options = SockRef::from(&accepted);
+        assert!(options.tcp_nodelay().unwrap());
+        assert!(options.keepalive().unwrap());
+        assert_eq!(options.tcp_keepalive_time().unwrap(), KEEPALIVE);
     }
 }

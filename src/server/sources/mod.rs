@@ -7,11 +7,9 @@ mod stream;
 use std::collections::VecDeque;
 use std::io::ErrorKind;
 use std::net::IpAddr;
-use std::time::Duration;
 
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
-use socket2::{SockRef, TcpKeepalive};
 
 use crate::base::clock::Now;
 use crate::base::hashing::QuickMap;
@@ -21,9 +19,6 @@ use crate::server::SOURCES;
 use crate::server::sources::stream::{Buffers, Reading, Stream};
 use crate::tls;
 
-/// Idle time before keep-alive probes: without them, a host that was switched off would occupy its
-/// connection until the idle timeout.
-const KEEPALIVE: Duration = Duration::from_secs(600);
 /// Maximum number of bytes to read from one source before the others have their turn.
 const READ_SHARE: usize = 256 << 10;
 
@@ -91,11 +86,7 @@ impl Sources {
         self.next += 1;
         let interest = Interest::READABLE | Interest::WRITABLE;
         let registered = registry.register(&mut stream, token, interest);
-        let keepalive = TcpKeepalive::new().with_time(KEEPALIVE);
-        let prepared = registered
-            .and_then(|()| stream.set_nodelay(true))
-            .and_then(|()| SockRef::from(&stream).set_tcp_keepalive(&keepalive));
-        let stream = prepared.and_then(|()| match tls {
+        let stream = registered.and_then(|()| match tls {
             Some(acceptor) => Stream::tls(now, stream, acceptor),
             None => Ok(Stream::Plain(stream)),
         });
