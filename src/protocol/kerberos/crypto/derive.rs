@@ -95,11 +95,15 @@ pub(super) fn fold(input: &[u8], output: &mut [u8]) {
         return;
     }
     let mut sums = vec![0_u32; to];
-    for (position, column) in (0..lcm(from, to)).zip((0..to).cycle()) {
-        let turned = turned(input, position / from * 13, position % from);
-        if let Some(sum) = sums.get_mut(column) {
-            *sum += u32::from(turned);
+    let mut columns = (0..to).cycle();
+    let mut copy = input.to_vec();
+    for _ in 0..lcm(from, to) / from {
+        for (byte, column) in copy.iter().zip(&mut columns) {
+            if let Some(sum) = sums.get_mut(column) {
+                *sum += u32::from(*byte);
+            }
         }
+        rotate(&mut copy);
     }
     // Sums of bytes exceed 255; carries move left and wrap around to the right end.
     while sums.iter().any(|sum| *sum > 0xff) {
@@ -113,15 +117,17 @@ pub(super) fn fold(input: &[u8], output: &mut [u8]) {
     bytes.for_each(|(byte, sum)| *byte = sum.to_le_bytes()[0]);
 }
 
-/// The byte at `index` of `input` rotated right by `bits`.
-fn turned(input: &[u8], bits: usize, index: usize) -> u8 {
-    let at = |index: usize| input.get(index % input.len()).copied().unwrap_or_default();
-    let size = input.len();
-    let back = bits / 8 % size;
-    let right = at(index + size - back);
-    let left = at(index + size + size - back - 1);
-    let pair = u16::from_be_bytes([left, right]);
-    (pair >> (bits % 8)).to_le_bytes()[0]
+/// Rotates the bytes right by 13 bits.
+fn rotate(bytes: &mut [u8]) {
+    bytes.rotate_right(1 % bytes.len().max(1));
+    let Some(mut left) = bytes.last().copied() else {
+        return;
+    };
+    for byte in bytes {
+        let pair = u16::from_be_bytes([left, *byte]);
+        left = *byte;
+        *byte = (pair >> 5).to_le_bytes()[0];
+    }
 }
 
 fn lcm(a: usize, b: usize) -> usize {
