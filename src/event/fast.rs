@@ -13,16 +13,10 @@ use std::borrow::Cow;
 
 use memchr::memchr;
 
-use super::{Event, Pair, Rendering, trimmed, unnamed};
+use super::{Event, LIMITS, Pair, Rendering, trimmed, unnamed};
 use crate::base::cursor::{Cursor, InQuotes, InText};
 use crate::base::lanes::find;
 use crate::base::wire::{is_forbidden, trim};
-
-/// Maximum number of values, and of keywords, that this parser accepts. Each is an element
-/// and usually an attribute, so an event with this many is just below the node limit of the
-/// general parser ([`LIMITS`](super::LIMITS)), which must accept everything that this one
-/// accepts.
-const MOST: usize = 8_000;
 
 /// Initial capacity for values. Most events have fewer, so the vector is not reallocated.
 const USUAL_DATA: usize = 32;
@@ -36,20 +30,29 @@ const RESERVED: &str = "http://www.w3.org/";
 /// Parses an event in the usual layout; `None` if the general parser must read it.
 pub(super) fn read(xml: &str) -> Option<Event<'_>> {
     let mut cursor = Cursor::new(trim(xml));
+    let most = most(xml);
     cursor.expect(ROOT)?;
     let mut event = Event::default();
     cursor.expect("<System>")?;
     read_system(&mut cursor, &mut event)?;
     if cursor.eat("<EventData") {
-        read_event_data(&mut cursor, &mut event)?;
+        read_event_data(&mut cursor, most, &mut event)?;
     } else if cursor.eat("<UserData><") {
-        read_user_data(&mut cursor, &mut event)?;
+        read_user_data(&mut cursor, most, &mut event)?;
     }
     if cursor.eat("<RenderingInfo") {
-        event.rendering = Some(read_rendering(&mut cursor)?);
+        let most = most.saturating_sub(event.data.len());
+        event.rendering = Some(read_rendering(&mut cursor, most)?);
     }
     cursor.expect("</Event>")?;
     cursor.rest().is_empty().then_some(event)
+}
+
+/// Maximum number of values and keywords together that this parser accepts. The general parser
+/// must accept everything that this one accepts; the rest of an event has about 50 nodes of
+/// [`LIMITS`].
+fn most(xml: &str) -> usize {
+    LIMITS.most_nodes(xml.len()).saturating_sub(64)
 }
 
 fn read_system<'a>(cursor: &mut Cursor<'a>, event: &mut Event<'a>) -> Option<()> {
@@ -92,7 +95,7 @@ fn read_system<'a>(cursor: &mut Cursor<'a>, event: &mut Event<'a>) -> Option<()>
     cursor.expect("</System>")
 }
 
-fn read_event_data<'a>(cursor: &mut Cursor<'a>, event: &mut Event<'a>) -> Option<()> {
+fn read_event_data<'a>(cursor: &mut Cursor<'a>, most: usize, event: &mut Event<'a>) -> Option<()> {
     event.data_name = Cow::Borrowed(cursor.attribute(" Name='")?);
     if cursor.eat("/>") {
         return Some(());
@@ -100,7 +103,7 @@ fn read_event_data<'a>(cursor: &mut Cursor<'a>, event: &mut Event<'a>) -> Option
     cursor.expect(">")?;
     event.data.reserve(USUAL_DATA);
     let mut position = 0;
-    while event.data.len() <= MOST {
+    while event.data.len() <= most {
         let pair = if let Some(pair) = cursor.named_data() {
             position += 1;
             pair
@@ -123,7 +126,7 @@ fn read_event_data<'a>(cursor: &mut Cursor<'a>, event: &mut Event<'a>) -> Option
 
 /// Parses a single element with its own namespace declaration, whose children contain only
 /// text.
-fn read_user_data<'a>(cursor: &mut Cursor<'a>, event: &mut Event<'a>) -> Option<()> {
+fn read_user_data<'a>(cursor: &mut Cursor<'a>, most: usize, event: &mut Event<'a>) -> Option<()> {
     let kind = cursor.name()?;
     event.user_data_name = Cow::Borrowed(kind);
     // The event log declares this prefix and never uses it.
@@ -137,7 +140,7 @@ fn read_user_data<'a>(cursor: &mut Cursor<'a>, event: &mut Event<'a>) -> Option<
     }
     cursor.expect(">")?;
     event.data.reserve(USUAL_DATA);
-    while event.data.len() <= MOST && !cursor.eat("</") {
+    while event.data.len() <= most && !cursor.eat("</") {
         cursor.expect("<")?;
         let name = cursor.name()?;
         let text = if cursor.eat("/>") {
@@ -160,7 +163,7 @@ fn read_user_data<'a>(cursor: &mut Cursor<'a>, event: &mut Event<'a>) -> Option<
     cursor.expect("></UserData>")
 }
 
-fn read_rendering<'a>(cursor: &mut Cursor<'a>) -> Option<Rendering<'a>> {
+fn read_rendering<'a>(cursor: &mut Cursor<'a>, most: usize) -> Option<Rendering<'a>> {
     let mut rendering = Rendering {
         culture: cursor.word(" Culture='")?,
         ..Rendering::default()
@@ -175,18 +178,22 @@ fn read_rendering<'a>(cursor: &mut Cursor<'a>) -> Option<Rendering<'a>> {
     rendering.channel = cursor.element("<Channel", "</Channel>")?;
     rendering.provider = cursor.element("<Provider", "</Provider>")?;
     if cursor.eat("<Keywords") {
-        read_keywords(cursor, &mut rendering.keywords)?;
+        read_keywords(cursor, most, &mut rendering.keywords)?;
     }
     cursor.expect("</RenderingInfo>")?;
     Some(rendering)
 }
 
-fn read_keywords<'a>(cursor: &mut Cursor<'a>, keywords: &mut Vec<Cow<'a, str>>) -> Option<()> {
+fn read_keywords<'a>(
+    cursor: &mut Cursor<'a>,
+    most: usize,
+    keywords: &mut Vec<Cow<'a, str>>,
+) -> Option<()> {
     if cursor.eat("/>") {
         return Some(());
     }
     cursor.expect(">")?;
-    for _ in 0..MOST {
+    for _ in 0..most {
         if !cursor.eat("<Keyword") {
             return cursor.expect("</Keywords>");
         }

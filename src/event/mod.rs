@@ -37,9 +37,10 @@ pub const LIMITS: Limits = Limits {
     attributes: 64,
     // Real events have 1 or 2.
     namespaces: 32,
-    // More than the fast parser accepts, and than real events have. Each may become a value,
-    // and writing 65,536 values took a quarter of a second.
-    nodes: 16_384,
+    // Real events have up to 400, and at least 20 bytes for each. Each may become a value.
+    nodes: 1024,
+    bytes_per_node: 24,
+    naming: "Name",
     reserved: MAX_TEXT,
 };
 

@@ -351,12 +351,33 @@ fn elements_may_be_nested_up_to_the_limit() {
 
 #[test]
 fn nodes_are_counted() {
-    let with = |count: usize| with_body(&format!("<UserData>{}</UserData>", "<a/>".repeat(count)));
-    assert!(parse(&with(LIMITS.nodes - 10)).is_ok());
-    let error = parse(&with(LIMITS.nodes)).unwrap_err();
-    let most = LIMITS.nodes;
-    assert_eq!(error.reason, Error::Xml(xml::Error::Nodes { most }));
-    assert_eq!(error.system.event_id, "1");
+    let with = |count: usize, pad: usize| {
+        let body = ["<a/>".repeat(count), " ".repeat(pad)].concat();
+        with_body(&format!("<UserData>{body}</UserData>"))
+    };
+    for pad in [0, 500_000] {
+        // The length adds to the limit, and each element of four bytes to the length.
+        let most = LIMITS.most_nodes(with(0, pad).len()) * 24 / 20;
+        assert!(parse(&with(most - 100, pad)).is_ok(), "{pad}");
+        let error = parse(&with(most + 100, pad)).expect_err("too many");
+        let Error::Xml(xml::Error::Nodes { .. }) = error.reason else {
+            panic!("{error}");
+        };
+        assert_eq!(error.system.event_id, "1");
+    }
+}
+
+/// Genuine events of many short values are far from the limit.
+#[test]
+fn thousands_of_the_shortest_values_are_read() {
+    for (data, count) in [
+        ("<v>1</v>", 1500),
+        ("<Data>v</Data>", 2000),
+        ("<Data Name='abc'>v</Data>", 16_000),
+    ] {
+        let event = with_body(&format!("<EventData>{}</EventData>", data.repeat(count)));
+        assert_eq!(parse(&event).unwrap().data.len(), count, "{data}");
+    }
 }
 
 #[test]
@@ -504,11 +525,11 @@ fn long_names_are_not_repeated_for_many_attributes() {
     };
     let lengths =
         |event: &Event<'_>| -> usize { event.data.iter().map(|(name, _)| name.len()).sum() };
-    for xml in [named(10, 400), named(256, 5), named(1500, 1)].as_flattened() {
+    for xml in [named(10, 50), named(256, 5), named(1500, 1)].as_flattened() {
         let event = parse(xml).unwrap();
         assert!(lengths(&event) <= 65_536 + 3 * xml.len());
     }
-    for xml in [named(80, 400), named(256, 400), named(5000, 1)].as_flattened() {
+    for xml in [named(700, 100), named(256, 80), named(5000, 1)].as_flattened() {
         let most = 65_536 + 2 * xml.len();
         let reason = parse(xml).unwrap_err().reason;
         assert_eq!(reason, Error::LongNames { most });
@@ -524,22 +545,29 @@ fn long_names_are_not_repeated_for_many_attributes() {
 #[test]
 fn both_readers_take_as_many_elements_as_the_fast_one_may() {
     let data = |count: usize| {
-        let one = "<Data Name='a'>b</Data>";
-        with_body(&format!("<EventData>{}</EventData>", one.repeat(count)))
+        format!(
+            "<EventData>{}</EventData>",
+            "<Data Name='a'/>".repeat(count)
+        )
     };
-    assert!(agree(&data(8_000)));
-    assert!(!agree(&data(8_001)) && parse(&data(8_001)).is_ok());
-    let other =
-        |frame: &str, one: &str, count: usize| with_body(&frame.replace("{}", &one.repeat(count)));
-    for (frame, one) in [
-        ("<UserData><a>{}</a></UserData>", "<b></b>"),
-        (
-            "<RenderingInfo><Keywords>{}</Keywords></RenderingInfo>",
-            "<Keyword/>",
-        ),
-    ] {
-        assert!(agree(&other(frame, one, 7_999)));
-        assert!(!agree(&other(frame, one, 8_002)));
+    let user = |count: usize| format!("<UserData><a>{}</a></UserData>", "<b/>".repeat(count));
+    let keywords = |count: usize| {
+        let all = "<Keyword/>".repeat(count);
+        format!("<RenderingInfo><Keywords>{all}</Keywords></RenderingInfo>")
+    };
+    let both = |count: usize| data(count) + &keywords(count);
+    let bodies: [&dyn Fn(usize) -> String; 4] = [&data, &user, &keywords, &both];
+    for (number, body) in bodies.into_iter().enumerate() {
+        let (mut least, mut most) = (0, 10_000);
+        while most - least > 1 {
+            let count = usize::midpoint(least, most);
+            if agree(&with_body(&body(count))) {
+                least = count;
+            } else {
+                most = count;
+            }
+        }
+        assert!(least > 500, "{number}: {least}");
     }
 }
 

@@ -112,7 +112,7 @@ impl Message<'_, '_> {
         let reserved = reserved.chain(rendered_names(&rendering, ""));
         names.reserve(reserved.map(|(name, _)| name.text).chain(OTHERS));
         for (name, value) in &event.extra {
-            take(&names.next(name), value);
+            take(names.next(name).as_str(), value);
         }
     }
 

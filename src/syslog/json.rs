@@ -11,8 +11,6 @@
 //! Written by hand rather than with `serde_json`: this code runs for every event, must know lengths
 //! before it writes so that it can truncate values, and escapes invisible characters.
 
-use std::collections::HashMap;
-
 use super::ControlCharacters;
 use super::cut::fair_length;
 use super::escape::{
@@ -20,6 +18,7 @@ use super::escape::{
 };
 use super::facts::{RECEPTION, facts, is_number};
 use super::message::{Message, push_address};
+use super::repeats::{Occurrence, may_repeat, occurrences};
 use crate::base::lanes::{ByteClass, Lanes, Mask};
 use crate::base::pieces::Pieces;
 use crate::event::{Event, Pair};
@@ -304,16 +303,18 @@ impl<'o> Object<'o> {
     }
 
     fn many_pairs(&mut self, pairs: &[Pair<'_>]) {
-        let mut values: HashMap<&str, Vec<&str>> = HashMap::new();
-        for (name, value) in pairs {
-            values.entry(name).or_default().push(value);
-        }
-        for (name, _) in pairs {
-            // Removed when the name first occurred.
-            match values.remove(&**name).as_deref() {
-                None => {}
-                Some([value]) => self.value(name, value),
-                Some(several) => self.array(name, several.iter().copied()),
+        let occurrences = occurrences(pairs);
+        let next = |place: &usize| occurrences.get(*place)?.next;
+        for (place, (name, value)) in pairs.iter().enumerate() {
+            match occurrences.get(place).copied().unwrap_or_default() {
+                // Written where the name first occurred.
+                Occurrence { repeats: true, .. } => {}
+                Occurrence { next: None, .. } => self.value(name, value),
+                Occurrence { next: Some(_), .. } => {
+                    let all = std::iter::successors(Some(place), next);
+                    let values = all.filter_map(|place| pairs.get(place));
+                    self.array(name, values.map(|(_, value)| &**value));
+                }
             }
             if self.out.len() > self.limit {
                 return;
@@ -476,26 +477,6 @@ fn is_integer(text: &str) -> bool {
     }
 }
 
-/// Whether a name may occur twice: may be wrong if true, never if false. Names rarely repeat, and
-/// this is faster than comparing each with all others.
-fn may_repeat(pairs: &[Pair<'_>]) -> bool {
-    const WORDS: usize = 64;
-    let mut seen = [0_u64; WORDS];
-    pairs.iter().any(|(name, _)| {
-        let name = name.as_bytes();
-        let ends = [name.first(), name.get(name.len() / 2), name.last()];
-        let hash = ends.iter().fold(name.len(), |hash, byte| {
-            hash * 31 + byte.map_or(0, |byte| usize::from(*byte))
-        });
-        let bit = 1 << (hash % 64);
-        seen.get_mut(hash / 64 % WORDS).is_none_or(|word| {
-            let known = *word & bit != 0;
-            *word |= bit;
-            known
-        })
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -520,17 +501,5 @@ mod tests {
                 assert_eq!(serde_json::from_str::<String>(&visible).unwrap(), text);
             }
         }
-    }
-
-    #[test]
-    fn a_name_that_repeats_is_noticed() {
-        let pair = |number: usize| (format!("Name{number}").into(), "".into());
-        for count in [2, 20, 200, 5000] {
-            let mut pairs: Vec<Pair<'_>> = (0..count).map(pair).collect();
-            pairs.push(pair(count / 2));
-            assert!(may_repeat(&pairs));
-        }
-        assert!(!may_repeat(&[pair(1), pair(2), pair(3)]));
-        assert!(!may_repeat(&[]));
     }
 }

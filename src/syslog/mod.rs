@@ -19,6 +19,7 @@ mod named;
 mod names;
 mod own_log;
 mod plain;
+mod repeats;
 mod rfc5424;
 mod sample;
 mod text;

@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::base::lanes::{ByteClass, Lanes, push_plain};
+use crate::base::lanes::{ByteClass, Lanes, any, push_plain};
 use crate::base::pieces::Pieces;
 use crate::event::Pair;
 
@@ -110,15 +110,90 @@ fn hash(name: &[u8]) -> usize {
     usize::try_from(mixed >> 52).unwrap_or(0)
 }
 
+/// An SD-NAME. Held in place, since an event may have thousands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Name {
+    /// Followed by zeros, which no name contains.
+    bytes: [u8; MAX_SD_NAME],
+    length: usize,
+}
+
+/// The bytes of a [`Name`] in lower case.
+type Folded = [u8; MAX_SD_NAME];
+
+impl Name {
+    /// The name as [`push_name`] writes it.
+    pub(super) fn of(name: &str) -> Self {
+        let plain = name.as_bytes();
+        if name.is_empty() {
+            Self::from_bytes(b"_".iter().copied())
+        } else if plain.len() <= MAX_SD_NAME && !any(plain, NoName) {
+            Self::from_bytes(plain.iter().copied())
+        } else {
+            Self::from_bytes(mapped(name))
+        }
+    }
+
+    /// As many of these bytes as a name can have.
+    fn from_bytes(from: impl Iterator<Item = u8>) -> Self {
+        let mut bytes = [0; MAX_SD_NAME];
+        let mut length = 0;
+        for (to, byte) in bytes.iter_mut().zip(from) {
+            *to = byte;
+            length += 1;
+        }
+        Self { bytes, length }
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or_default()
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        std::str::from_utf8(self.as_bytes()).unwrap_or_default()
+    }
+
+    /// At most this many bytes from its start.
+    fn stem(&self, length: usize) -> Self {
+        Self::from_bytes(self.as_bytes().iter().copied().take(length))
+    }
+
+    /// The name with `_` and a number, for which it must have room.
+    fn numbered(&self, number: u64) -> Self {
+        let (digits, from) = digits(number);
+        let digits = digits.iter().skip(from);
+        Self::from_bytes(self.as_bytes().iter().chain(b"_").chain(digits).copied())
+    }
+
+    fn folded(&self) -> Folded {
+        self.bytes.map(|byte| byte.to_ascii_lowercase())
+    }
+}
+
+/// The decimal digits of a number, and where they begin.
+fn digits(mut number: u64) -> ([u8; 20], usize) {
+    let mut digits = [b'0'; 20];
+    let mut from = digits.len();
+    for (place, digit) in digits.iter_mut().enumerate().rev() {
+        *digit = b'0' + u8::try_from(number % 10).unwrap_or(0);
+        from = place;
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    (digits, from)
+}
+
 /// Numbers names that repeat: `Name`, `Name_2`, `Name_3`.
 #[derive(Default)]
 pub(super) struct Numbered {
-    taken: HashSet<Vec<u8>>,
+    taken: HashSet<Folded>,
     /// The last number tried for each stem, which is the name without its number, and whether the
     /// name was truncated to make room for the number. Different names may have the same stem.
-    last: HashMap<(Vec<u8>, bool), u64>,
+    last: HashMap<(Folded, bool), u64>,
     /// For each name, the smallest number with as many digits as its next number.
-    least: HashMap<Vec<u8>, u64>,
+    least: HashMap<Folded, u64>,
     /// How many numbers were tried, so that tests can bound the work.
     #[cfg(test)]
     tried: usize,
@@ -127,28 +202,28 @@ pub(super) struct Numbered {
 impl Numbered {
     /// Reserves names: [`next`](Self::next) numbers names equal to them.
     pub(super) fn reserve<'n>(&mut self, names: impl IntoIterator<Item = &'n str>) {
-        let names = names.into_iter().map(str::to_ascii_lowercase);
-        self.taken.extend(names.map(String::into_bytes));
+        let names = names.into_iter().map(|name| Name::of(name).folded());
+        self.taken.extend(names);
     }
 
     /// A unique SD-NAME for the next parameter.
-    pub(super) fn next(&mut self, name: &str) -> String {
-        let mut text = Vec::new();
-        push_name(&mut text, name);
-        if !self.taken.insert(text.to_ascii_lowercase()) {
-            text = self.numbered(&text);
+    pub(super) fn next(&mut self, name: &str) -> Name {
+        let name = Name::of(name);
+        if self.taken.insert(name.folded()) {
+            name
+        } else {
+            self.numbered(name)
         }
-        String::from_utf8(text).unwrap_or_default()
     }
 
     /// The name with the next free number, of as few digits as possible.
-    fn numbered(&mut self, name: &[u8]) -> Vec<u8> {
-        let least = self.least.entry(name.to_ascii_lowercase()).or_insert(1);
+    fn numbered(&mut self, name: Name) -> Name {
+        let least = self.least.entry(name.folded()).or_insert(1);
         loop {
-            let length = format!("_{least}").len();
-            let stem = name.get(..MAX_SD_NAME.saturating_sub(length));
-            let stem = stem.unwrap_or(name);
-            let key = (stem.to_ascii_lowercase(), stem.len() < name.len());
+            let (all, from) = digits(*least);
+            let room = MAX_SD_NAME.saturating_sub(all.len() - from + 1);
+            let stem = name.stem(room);
+            let key = (stem.folded(), stem.length < name.length);
             let last = self.last.entry(key).or_insert(1);
             *last = (*last).max(least.saturating_sub(1));
             let next = least.saturating_mul(10);
@@ -158,8 +233,8 @@ impl Numbered {
                 {
                     self.tried += 1;
                 }
-                let numbered = [stem, format!("_{last}").as_bytes()].concat();
-                if self.taken.insert(numbered.to_ascii_lowercase()) {
+                let numbered = stem.numbered(*last);
+                if self.taken.insert(numbered.folded()) {
                     return numbered;
                 }
             }
@@ -168,7 +243,8 @@ impl Numbered {
     }
 
     /// Unique SD-NAMEs for all pairs, in their order.
-    pub(super) fn all(mut self, pairs: &[Pair<'_>]) -> Vec<String> {
+    pub(super) fn all(mut self, pairs: &[Pair<'_>]) -> Vec<Name> {
+        self.taken.reserve(pairs.len());
         pairs.iter().map(|(name, _)| self.next(name)).collect()
     }
 }
@@ -182,7 +258,8 @@ mod tests {
             .iter()
             .map(|name| ((*name).into(), "".into()))
             .collect();
-        Numbered::default().all(&pairs)
+        let names = Numbered::default().all(&pairs);
+        names.iter().map(|name| name.as_str().to_owned()).collect()
     }
 
     #[test]
@@ -240,11 +317,34 @@ mod tests {
             let mut numbered = Numbered::default();
             let mut unique = HashSet::new();
             for number in 0..8000 {
-                let name = numbered.next(&shape(number));
+                let name = numbered.next(&shape(number)).as_str().to_owned();
                 assert!(name.len() <= MAX_SD_NAME && unique.insert(name));
             }
             let name = shape(1);
             assert!(numbered.tried < 20_000, "{name}: {}", numbered.tried);
+        }
+    }
+
+    #[test]
+    fn a_name_held_is_the_name_written() {
+        let long = "n".repeat(40);
+        for name in [
+            "",
+            "a",
+            "a.b c",
+            "é\u{7f}",
+            &long,
+            &long[..32],
+            "Ab_9",
+            "[\0]",
+        ] {
+            let mut written = Vec::new();
+            push_name(&mut written, name);
+            assert_eq!(Name::of(name).as_bytes(), written, "{name}");
+        }
+        for number in [0, 9, 10, 4096, u64::MAX] {
+            let numbered = Name::of("a").numbered(number);
+            assert_eq!(numbered.as_str(), format!("a_{number}"));
         }
     }
 

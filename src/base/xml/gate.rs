@@ -35,6 +35,7 @@ pub(super) struct Scanner<'a, 'l> {
     /// The sum of `open`: the namespaces in scope.
     namespaces: usize,
     nodes: usize,
+    most_nodes: usize,
     comparisons: usize,
     most_comparisons: usize,
     declarations: HashSet<&'a [u8]>,
@@ -72,6 +73,8 @@ pub(super) struct Section {
 struct Tag {
     attributes: usize,
     namespaces: usize,
+    /// Whether it has the attribute [`Limits::naming`].
+    is_named: bool,
 }
 
 impl<'a, 'l> Scanner<'a, 'l> {
@@ -84,6 +87,7 @@ impl<'a, 'l> Scanner<'a, 'l> {
             open: Vec::with_capacity(8),
             namespaces: 0,
             nodes: 0,
+            most_nodes: limits.most_nodes(source.len()),
             comparisons: 0,
             most_comparisons: FREE_COMPARISONS.saturating_add(per_byte),
             declarations: HashSet::new(),
@@ -100,12 +104,16 @@ impl<'a, 'l> Scanner<'a, 'l> {
         while let Some(found) = memchr(b'<', self.rest(self.at)) {
             let at = self.at.saturating_add(found);
             self.step(at, section)?;
-            if self.nodes > self.limits.nodes {
-                let most = self.limits.nodes;
-                return Err(Error::Nodes { most });
-            }
+            self.check_nodes()?;
         }
         Ok(())
+    }
+
+    fn check_nodes(&self) -> Result<(), Error> {
+        let most = self.most_nodes;
+        (self.nodes <= most)
+            .then_some(())
+            .ok_or(Error::Nodes { most })
     }
 
     fn rest(&self, at: usize) -> &'a [u8] {
@@ -137,6 +145,7 @@ impl<'a, 'l> Scanner<'a, 'l> {
         let mut tag = Tag::default();
         let length = walk_tag(rest, |attribute| {
             tag.attributes = tag.attributes.saturating_add(1);
+            tag.is_named |= is_named(attribute, self.limits.naming);
             if is_declaration(attribute, tag.attributes == 1) {
                 tag.namespaces = tag.namespaces.saturating_add(1);
                 self.note_declaration(attribute.trim_ascii_start());
@@ -144,7 +153,10 @@ impl<'a, 'l> Scanner<'a, 'l> {
         });
         // The reader examines the attributes even of a tag that never ends.
         self.at = length.map_or(self.source.len(), |length| at.saturating_add(length));
-        self.nodes = self.nodes.saturating_add(tag.attributes);
+        let uncounted = usize::from(tag.is_named);
+        self.nodes = self
+            .nodes
+            .saturating_add(tag.attributes.saturating_sub(uncounted));
         if tag.attributes > 0 {
             self.check_tag(at, tag)?;
         }
@@ -254,10 +266,7 @@ impl<'a, 'l> Scanner<'a, 'l> {
         self.nodes = self.nodes.saturating_add(self.frame.nodes);
         self.comparisons = self.comparisons.saturating_add(self.frame.comparisons);
         self.at = self.at.saturating_add(self.frame.text.len());
-        if self.nodes > self.limits.nodes {
-            let most = self.limits.nodes;
-            return Err(Error::Nodes { most });
-        }
+        self.check_nodes()?;
         if self.comparisons > self.most_comparisons {
             return Err(Error::Dense { offset });
         }
@@ -325,6 +334,14 @@ pub(crate) fn walk_tag<'a>(bytes: &'a [u8], mut attribute: impl FnMut(&'a [u8]))
         attribute(rest.get(..end).unwrap_or(rest));
         at = at.saturating_add(end);
     }
+}
+
+/// Whether an attribute, with what precedes it, has this name.
+fn is_named(attribute: &[u8], name: &str) -> bool {
+    let end = memchr(b'=', attribute).filter(|_| !name.is_empty());
+    let before = end.and_then(|end| attribute.get(..end)).unwrap_or_default();
+    let rest = before.trim_ascii_end().strip_suffix(name.as_bytes());
+    rest.is_some_and(|rest| rest.last().is_some_and(u8::is_ascii_whitespace))
 }
 
 /// Whether an attribute declares a namespace. `is_first` means that it still includes the

@@ -33,9 +33,14 @@ pub struct Limits {
     pub attributes: usize,
     /// Maximum number of namespaces in scope at one place of the document.
     pub namespaces: usize,
-    /// Maximum number of elements, attributes, comments, sections, and instructions in
-    /// total.
+    /// Number of elements, attributes, comments, sections, and instructions that any text may
+    /// have in total.
     pub nodes: usize,
+    /// A text may have one more of them for each so many of its bytes. Otherwise dense markup
+    /// would take much longer than other text of its size.
+    pub bytes_per_node: usize,
+    /// An attribute with this name is not counted as a node: it belongs to its element.
+    pub naming: &'static str,
     /// Maximum number of `<` and `=`, in text, too: the reader reserves about 100 bytes for
     /// each.
     pub reserved: usize,
@@ -49,8 +54,16 @@ impl Limits {
         attributes: 64,
         namespaces: 32,
         nodes: 200_000,
+        bytes_per_node: usize::MAX,
+        naming: "",
         reserved: 1_000_000,
     };
+
+    /// Maximum number of nodes of a text of this length in bytes.
+    pub(crate) fn most_nodes(&self, length: usize) -> usize {
+        let more = length.checked_div(self.bytes_per_node);
+        self.nodes.saturating_add(more.unwrap_or(0))
+    }
 }
 
 /// Parses a text that stays within `limits` into a tree.
@@ -151,7 +164,7 @@ pub enum Error {
         /// Offset of the element at which the limit was exceeded.
         offset: usize,
     },
-    /// Too many elements and attributes in total.
+    /// Too many elements and attributes for a text of this size.
     Nodes {
         /// The limit that was exceeded.
         most: usize,

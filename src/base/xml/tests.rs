@@ -105,6 +105,48 @@ fn nodes_are_limited_on_both_sides() {
 }
 
 #[test]
+fn a_longer_text_may_have_more_nodes() {
+    let limits = Limits {
+        bytes_per_node: 8,
+        ..LIMITS
+    };
+    let text = |count: usize| format!("<r>{}</r>", "<a/>".repeat(count));
+    assert!(parse(&text(1990), &limits).is_ok());
+    let error = Error::Nodes { most: 2005 };
+    assert_eq!(parse(&text(2010), &limits).err(), Some(error));
+    // Sections and what is between them count alike.
+    let text = |count: usize| format!("<r>{}</r>", "<a><![CDATA[]]></a>".repeat(count));
+    assert!(Outline::scan(&text(1200), &limits, 2).is_ok());
+    assert!(Outline::scan(&text(1200), &LIMITS, 2).is_err());
+}
+
+#[test]
+fn an_attribute_that_names_its_element_is_not_counted() {
+    let limits = Limits {
+        naming: "Name",
+        ..LIMITS
+    };
+    let text = |element: &str| format!("<r>{}</r>", element.repeat(limits.nodes - 1));
+    for element in ["<a Name='b'/>", "<a\n\tName = \"=\"/>"] {
+        assert!(parse(&text(element), &limits).is_ok(), "{element}");
+        assert!(parse(&text(element), &LIMITS).is_err(), "{element}");
+    }
+    for element in [
+        "<a name='b'/>",
+        "<a aName='b'/>",
+        "<Name b='Name'/>",
+        "<a Names='b'/>",
+    ] {
+        assert!(parse(&text(element), &limits).is_err(), "{element}");
+    }
+    let other = format!(
+        "<r>{}</r>",
+        "<a b='c' Name='d'/>".repeat(limits.nodes / 2 - 1)
+    );
+    assert!(parse(&other, &limits).is_ok());
+}
+
+#[test]
 fn what_the_reader_reserves_is_limited_on_both_sides_but_not_in_cut_sections() {
     let most = LIMITS.reserved;
     let text = |count: usize| format!("<r>{}</r>", "=".repeat(count));

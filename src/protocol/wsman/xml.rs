@@ -16,7 +16,9 @@ pub const LIMITS: Limits = Limits {
     // Genuine ones have 8 in scope; those of other clients up to 20.
     namespaces: 32,
     // An inline batch that fills 512,000 bytes has about 30,000.
-    nodes: 1_000_000,
+    nodes: 4096,
+    bytes_per_node: 16,
+    naming: "Name",
     reserved: 1_000_000,
 };
 

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
+use std::fmt::Write;
 use std::net::IpAddr;
 
 use super::standard;
@@ -129,7 +130,7 @@ impl Keys {
         for (name, value) in event.extra.iter().chain(&event.data) {
             match self.known(name, value) {
                 Some((key, value)) if given.insert(key) => take(key, &value),
-                _ => take(&numbers.next(self, key_of(name)), value),
+                _ => take(numbers.next(self, name), value),
             }
         }
     }
@@ -154,12 +155,13 @@ pub(super) fn each_of_source(message: &Message<'_, '_>, mut take: impl FnMut(&st
     take("ComputerMismatch", origin.computer_mismatch);
 }
 
-fn key_of(name: &str) -> String {
+/// Writes the key that a name of the event becomes.
+fn write_key(name: &str, key: &mut String) {
     let letter = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
-    let key: String = name.chars().take(MAX_KEY).map(letter).collect();
-    match key.as_str() {
-        "" => "_".to_owned(),
-        _ => key,
+    key.clear();
+    key.extend(name.chars().take(MAX_KEY).map(letter));
+    if key.is_empty() {
+        key.push('_');
     }
 }
 
@@ -167,24 +169,85 @@ fn key_of(name: &str) -> String {
 #[derive(Default)]
 struct Numbers {
     /// Keys in use, in lower case.
-    taken: HashSet<String>,
+    taken: HashSet<Box<str>>,
     /// The last number assigned to each key, in lower case.
-    last: HashMap<String, u64>,
+    last: HashMap<Box<str>, u64>,
+    /// The last key, and the same in lower case: kept, since an event may have thousands.
+    key: String,
+    lower: String,
+    /// How many numbers were tried, so that tests can bound the work.
+    #[cfg(test)]
+    tried: usize,
 }
 
 impl Numbers {
-    fn next(&mut self, keys: &Keys, key: String) -> String {
-        let lower = key.to_ascii_lowercase();
-        let is_free = !keys.standard.contains(key.as_str()) && !keys.ours.contains(&lower);
-        if is_free && self.taken.insert(lower.clone()) {
-            return key;
+    /// The key for a value with this name.
+    fn next(&mut self, keys: &Keys, name: &str) -> &str {
+        write_key(name, &mut self.key);
+        fold(&self.key, &mut self.lower);
+        let is_free = !keys.standard.contains(self.key.as_str())
+            && !keys.ours.contains(&self.lower)
+            && !self.taken.contains(self.lower.as_str());
+        if is_free {
+            self.taken.insert(self.lower.as_str().into());
+        } else {
+            self.number();
         }
-        let last = self.last.entry(lower.clone()).or_insert(1);
+        &self.key
+    }
+
+    /// Appends the next free number to the key.
+    fn number(&mut self) {
+        let length = self.key.len();
+        let last = match self.last.get_mut(self.lower.as_str()) {
+            Some(last) => last,
+            None => self.last.entry(self.lower.as_str().into()).or_insert(1),
+        };
         loop {
             *last += 1;
-            if self.taken.insert(format!("{lower}_{last}")) {
-                return format!("{key}_{last}");
+            #[cfg(test)]
+            {
+                self.tried += 1;
             }
+            self.key.truncate(length);
+            // Writing into a string cannot fail.
+            let _ = write!(self.key, "_{last}");
+            fold(&self.key, &mut self.lower);
+            if !self.taken.contains(self.lower.as_str()) {
+                self.taken.insert(self.lower.as_str().into());
+                return;
+            }
+        }
+    }
+}
+
+/// Writes a key in lower case.
+fn fold(key: &str, lower: &mut String) {
+    lower.clear();
+    lower.push_str(key);
+    lower.make_ascii_lowercase();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_numbers_are_tried_whatever_the_names() {
+        let keys = Keys::new(&[], "", "n");
+        let shapes: [&dyn Fn(usize) -> String; 3] = [
+            &|_| "N".to_owned(),
+            &|number| format!("{}{number}", "n".repeat(MAX_KEY)),
+            &|number| ["n".to_owned(), format!("n_{number}")][number % 2].clone(),
+        ];
+        for shape in shapes {
+            let mut numbers = Numbers::default();
+            let mut unique = HashSet::new();
+            for number in 0..8000 {
+                let key = numbers.next(&keys, &shape(number));
+                assert!(key != "n" && unique.insert(key.to_ascii_lowercase()));
+            }
+            assert!(numbers.tried < 20_000, "{}: {}", shape(1), numbers.tried);
         }
     }
 }

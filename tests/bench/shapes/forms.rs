@@ -19,18 +19,21 @@ pub(crate) struct Form {
 }
 
 impl Form {
-    /// Every layout, on a line and octet-counted, complete and truncated.
+    /// Every layout, octet-counted, and on a line, complete and truncated.
     pub(crate) fn all() -> impl Iterator<Item = Self> {
-        let framings = [Framing::OctetCounting, Framing::LineFeed];
-        let maxima = [None, Some(8 << 10), Some(256 << 10)];
+        let ways = [
+            (Framing::OctetCounting, None),
+            (Framing::LineFeed, None),
+            (Framing::LineFeed, Some(64 << 10)),
+        ];
         let each = move |(_, message)| {
             let datas = [
                 StructuredData::None,
                 StructuredData::Bounded,
                 StructuredData::Whole,
             ];
-            framings.into_iter().flat_map(move |framing| {
-                datas.into_iter().flat_map(move |data| {
+            ways.into_iter().flat_map(move |(framing, max)| {
+                datas.into_iter().map(move |data| {
                     let style = Style {
                         message,
                         header: if data == StructuredData::None {
@@ -40,13 +43,14 @@ impl Form {
                         },
                         control: framing.control_characters(),
                         data,
+                        max,
                         ..Style::default()
                     };
-                    maxima.map(|max| Self {
+                    Self {
                         record: None,
                         framing,
-                        style: Style { max, ..style },
-                    })
+                        style,
+                    }
                 })
             })
         };

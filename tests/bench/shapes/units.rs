@@ -1,7 +1,6 @@
-//! Shapes of events: a unit, repeated in a place until the event has the maximum accepted
-//! length.
+//! Shapes of events: a unit, repeated in a place until the event has a given length.
 
-use wecrelay::event::{self, Error, MAX_TEXT};
+use wecrelay::event::{self, Error};
 
 const START: &str = "<Event xmlns='http://schemas.microsoft.com/win/2004/08/events/event'>\
     <System><Provider Name='P'/><EventID>1</EventID><Level>4</Level>\
@@ -148,10 +147,10 @@ impl Place {
         self.name
     }
 
-    /// The event with the maximum number of units; none if this unit is not allowed here. If
-    /// that exceeds a limit on markup, so that the event is rejected, also the event with the
+    /// The event with as many units as `length` allows; none if this unit is not allowed here.
+    /// If that exceeds a limit on markup, so that the event is rejected, also the event with the
     /// maximum accepted number of units, which is the most expensive.
-    pub(crate) fn fill(self, unit: &Unit) -> Vec<String> {
+    pub(crate) fn fill(self, unit: &Unit, length: usize) -> Vec<String> {
         let fits = match self.kind {
             Kind::Any => true,
             Kind::Text => !unit.is_markup,
@@ -160,49 +159,67 @@ impl Place {
         if !fits {
             return Vec::new();
         }
-        let (whole, count) = self.with(unit, unit.most.unwrap_or(usize::MAX));
-        if !is_over_a_limit(&whole) {
-            return vec![whole];
+        let whole = self.with(unit, length);
+        let event = |count: usize| whole.event(count);
+        let count = whole.ends.len();
+        if !is_over_a_limit(&event(count)) {
+            return vec![event(count)];
         }
         let (mut least, mut most) = (0, count);
         while most - least > 1 {
             let middle = least.midpoint(most);
-            if is_over_a_limit(&self.with(unit, middle).0) {
+            if is_over_a_limit(&event(middle)) {
                 most = middle;
             } else {
                 least = middle;
             }
         }
-        let (dense, _) = self.with(unit, least);
-        // In short events, the fixed cost of an event would hide the cost of its units.
-        let is_long = dense.len() >= MAX_TEXT / 16;
-        [whole]
-            .into_iter()
-            .chain(is_long.then_some(dense))
-            .collect()
+        vec![event(count), event(least)]
     }
 
-    /// The event with up to `most` units, and their number.
-    fn with(self, unit: &Unit, most: usize) -> (String, usize) {
-        let long = "v".repeat(MAX_TEXT / 2);
+    /// As many units as `length` allows, and what surrounds them.
+    fn with(self, unit: &Unit, length: usize) -> Filled {
+        let long = "v".repeat(length / 2);
         let whole = |text: &str| {
             text.replace('{', START)
                 .replace('}', END)
                 .replace('~', &long)
         };
         let (mut xml, after) = (whole(self.before), whole(self.after));
-        let mut count = 0;
-        while count < most {
-            let start = xml.len();
-            unit.push(count, &mut xml);
-            if xml.len() + after.len() > MAX_TEXT {
-                xml.truncate(start);
+        let start = xml.len();
+        let mut ends = Vec::new();
+        while ends.len() < unit.most.unwrap_or(usize::MAX) {
+            unit.push(ends.len(), &mut xml);
+            if xml.len() + after.len() > length {
                 break;
             }
-            count += 1;
+            ends.push(xml.len());
         }
-        xml.push_str(&after);
-        (xml, count)
+        xml.truncate(ends.last().copied().unwrap_or(start));
+        Filled {
+            xml,
+            start,
+            ends,
+            after,
+        }
+    }
+}
+
+/// An event without its end, of which the units from any number on can be left out.
+struct Filled {
+    xml: String,
+    /// Where the first unit begins, and where each ends.
+    start: usize,
+    ends: Vec<usize>,
+    after: String,
+}
+
+impl Filled {
+    /// The event with this many units.
+    fn event(&self, count: usize) -> String {
+        let last = count.checked_sub(1).and_then(|last| self.ends.get(last));
+        let end = last.copied().unwrap_or(self.start);
+        [&self.xml[..end], &self.after].concat()
     }
 }
 
@@ -355,7 +372,10 @@ const BROKEN: [&str; 16] = [
 
 impl Unit {
     pub(crate) fn all() -> impl Iterator<Item = Self> {
+        let is_special = |c: &char| !c.is_ascii_alphanumeric() || "aZ09".contains(*c);
         let ascii = (0..0x80_u8).map(char::from).filter(|c| *c != '<');
+        // All letters and digits are alike.
+        let ascii = ascii.filter(is_special);
         let ascii = ascii.map(|c| Self::text(c.to_string()));
         let mixed = [
             "\u{1}", "\t", "\n", "\r", "\"", "\\", "]", "&amp;", "&#10;", "&#1;", "\u{85}",
