@@ -15,7 +15,7 @@ from pathlib import Path
 
 import wefsource as wef
 from lxml import etree
-from harness import (EVENTS, SHARED, Relay, case, local, need, sd_name, wait_for)
+from harness import (EVENTS, SHARED, Relay, case, is_named, local, need, wait_for)
 from cases_events import deliver, is_bookmark_event
 
 HERE = Path(__file__).resolve().parent.parent
@@ -258,7 +258,8 @@ def forbidden_replaced(xml: str) -> str:
 
 
 def fields_of(xml: str):
-    """The record ID, facts, and values in order; `None` if it is not XML."""
+    """The facts, and the values in order with the parameter that each must have, `None` where it
+    has no name of its own; `None` if it is not XML."""
     try:
         root = etree.fromstring(forbidden_replaced(xml).encode("utf-8"), etree.XMLParser(huge_tree=True))
     except etree.XMLSyntaxError:
@@ -276,9 +277,17 @@ def fields_of(xml: str):
                 facts["UserDataName"] = local(kinds[0]) if kinds else ""
             for node in part.iter():
                 if isinstance(node.tag, str):
-                    values += [value for key, value in node.attrib.items() if etree.QName(key).localname != "Name"]
-                    values.append("".join(node.xpath("text()")))
-    return facts, [value for value in values if value.strip()]
+                    values += [(None, value) for key, value in node.attrib.items()
+                               if etree.QName(key).localname != "Name"]
+                    values.append((name_of(node, name), "".join(node.xpath("text()"))))
+    return facts, [(key, value) for key, value in values if value.strip()]
+
+
+def name_of(node, part: str):
+    """The name of a value: that of `Data`, or of an element of `UserData` without others inside."""
+    if part == "EventData":
+        return node.get("Name")
+    return local(node) if part == "UserData" and not len(node) else None
 
 
 def identity(event: str) -> tuple:
@@ -326,12 +335,12 @@ def check_json(document: dict, facts: dict, values: list, where: str) -> None:
     fraction = re.search(r"\.(\d{1,6})", facts.get("@time", ""))
     need(not fraction or f".{fraction.group(1)}" in document["@timestamp"] or "TimestampFrom" in event,
          f"{where}: {document['@timestamp']}, not {facts.get('@time')}")
-    held = list(document["sd"].get("data@32473", {}).values())
+    held = [(key, value.replace("\r\n", "\n")) for key, value in document["sd"].get("data@32473", {}).items()]
     message = document["message"].replace("\r\n", "\n")
-    for value in values:
+    for name, value in values:
         same = value.replace("\r\n", "\n")
-        need(value in held or same in [v.replace("\r\n", "\n") for v in held] or
-             ("Truncated" in event and same in message), f"{where}: no {value[:200]!r}")
+        under = [value for key, value in held if name is None or is_named(key, name)]
+        need(same in under or ("Truncated" in event and same in message), f"{where}: no {name}={value[:200]!r}")
 
 
 def feed(folder: Path, recipe: str, message: str, paths: list) -> None:
@@ -366,7 +375,7 @@ def check_file(daemon: Daemon, path: Path, events: list) -> None:
         text = daemon.text()
         for number, event in enumerate(events):
             expected = fields_of(event)
-            for value in (expected[1] if expected else []):
+            for _, value in (expected[1] if expected else []):
                 word = max(re.findall(r"[^\x00-\x1f\x7f-\x9f\\\"\]]+", value) or [""], key=len)
                 need(word in text, f"{path.name}, event {number}: no {word[:200]!r}")
 

@@ -408,8 +408,8 @@ fn assert_hard(documents: &[serde_json::Value], places: &Places) {
                 text(time)
             );
         }
-        for (name, value) in &event.facts {
-            assert_eq!(sd("event@32473", name), *value, "{number} {name}");
+        for (name, value) in event.all_facts() {
+            assert_eq!(sd("event@32473", name), value, "{number} {name}");
         }
         for (name, value) in &event.data {
             assert_eq!(sd("data@32473", name), *value, "{number} {name}");
@@ -440,12 +440,8 @@ fn assert_hard_text(path: &str, written: impl Fn(&str) -> String) {
     for event in &events {
         let number = format!("EventRecordID=\"{}\"", event.number);
         assert_eq!(text.matches(&number).count(), 1, "{number}");
-        for (name, value) in event
-            .facts
-            .iter()
-            .map(|(n, v)| (*n, v))
-            .chain(event.data.iter().map(|(n, v)| (n.as_str(), v)))
-        {
+        let data = event.data.iter().map(|(name, value)| (&**name, &**value));
+        for (name, value) in event.all_facts().chain(data) {
             let value = value
                 .replace('\\', "\\\\")
                 .replace('"', "\\\"")

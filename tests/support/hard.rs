@@ -20,7 +20,28 @@ pub(crate) struct Hard {
 pub(crate) const TIME: &str = "2026-01-02T03:04:05.1234567Z";
 pub(crate) const MICROSECONDS: &str = "2026-01-02T03:04:05.123456";
 
+/// Facts of `event@` that all events have.
+pub(crate) const FACTS: [(&str, &str); 7] = [
+    ("Channel", "Application"),
+    ("Level", "4"),
+    ("Version", "0"),
+    ("Task", "0"),
+    ("Opcode", "0"),
+    ("Keywords", "0x8000000000000000"),
+    ("ThreadID", "1096"),
+];
+
 impl Hard {
+    /// All facts of `event@`.
+    pub(crate) fn all_facts(&self) -> impl Iterator<Item = (&str, &str)> {
+        let own = [
+            ("Provider", &*self.provider),
+            ("ProcessID", self.process_id),
+        ];
+        let special = self.facts.iter().map(|(name, value)| (*name, &**value));
+        FACTS.into_iter().chain(own).chain(special)
+    }
+
     fn new(number: usize, body: &str, data: &[(&str, &str)]) -> Self {
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let mut event = Self {
