@@ -387,7 +387,7 @@ pub(crate) fn push_number(out: &mut Vec<u8>, number: u64) {
 
 /// The decimal digits of a number, and where they start.
 #[inline]
-pub(super) fn digits(number: u64) -> ([u8; 20], usize) {
+pub(crate) fn digits(number: u64) -> ([u8; 20], usize) {
     let mut digits = [0; 20];
     let mut start = digits.len();
     let mut rest = number;

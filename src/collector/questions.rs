@@ -8,6 +8,7 @@ use std::time::Instant;
 use super::ConnId;
 use super::access::Source;
 use crate::base::clock::Now;
+use crate::base::hashing::QuickMap;
 use crate::bookmark::{Key, Stored};
 use crate::protocol::wsman::pages::Portion;
 use crate::protocol::wsman::{Context, Header};
@@ -39,7 +40,7 @@ pub(super) struct Question {
 /// The waiting hosts by connection; each has one request at a time.
 #[derive(Default)]
 pub(super) struct Questions {
-    open: HashMap<ConnId, Question>,
+    open: QuickMap<ConnId, Question>,
     waiting: HashMap<Key, BTreeSet<ConnId>>,
     /// Hosts for which everything has been read.
     complete: VecDeque<ConnId>,

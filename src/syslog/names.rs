@@ -7,6 +7,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::base::lanes::{ByteClass, Lanes, any, push_plain};
 use crate::base::pieces::Pieces;
+use crate::base::wire::digits;
 use crate::event::Pair;
 
 /// Maximum length of an SD-NAME (RFC 5424 6).
@@ -168,21 +169,6 @@ impl Name {
     fn folded(&self) -> Folded {
         self.bytes.map(|byte| byte.to_ascii_lowercase())
     }
-}
-
-/// The decimal digits of a number, and where they begin.
-fn digits(mut number: u64) -> ([u8; 20], usize) {
-    let mut digits = [b'0'; 20];
-    let mut from = digits.len();
-    for (place, digit) in digits.iter_mut().enumerate().rev() {
-        *digit = b'0' + u8::try_from(number % 10).unwrap_or(0);
-        from = place;
-        number /= 10;
-        if number == 0 {
-            break;
-        }
-    }
-    (digits, from)
 }
 
 /// Numbers names that repeat: `Name`, `Name_2`, `Name_3`.

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use super::ConnId;
 use crate::base::clock::Now;
+use crate::base::hashing::QuickMap;
 
 /// The period for which failures are counted.
 const MINUTE: Duration = Duration::from_secs(60);
@@ -119,7 +120,7 @@ pub(super) struct Guesses {
     failed: Counts,
     asking: Counts,
     /// Attempts of connections that wait for a domain's answer, including closed ones.
-    asked: HashMap<ConnId, Guess>,
+    asked: QuickMap<ConnId, Guess>,
     /// Attempts that may not be asked about yet, oldest first.
     waiting: BTreeMap<ConnId, Guess>,
     proven: Proven,
@@ -131,7 +132,7 @@ impl Guesses {
             since: now.monotonic,
             failed: Counts::default(),
             asking: Counts::default(),
-            asked: HashMap::new(),
+            asked: QuickMap::default(),
             waiting: BTreeMap::new(),
             proven: Proven::new(PROVEN),
         }
