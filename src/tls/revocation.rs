@@ -203,12 +203,15 @@ impl Revocation {
     fn lack(&self, authority: &X509Ref, scope: Option<Scope>) -> Lack {
         let is_of =
             |list: &&List| names::are_equal(list.list.issuer_name(), authority.subject_name());
-        let mut lists = self.lists.iter().filter(is_of).peekable();
-        if lists.peek().is_none() {
+        let is_own = |list: &&List| has_signed(authority, &list.list);
+        // What another authority of that name has signed is the list of that one.
+        let mut lists = self.lists.iter().filter(is_of);
+        let own = lists.clone().find(is_own);
+        if own.is_none() && !lists.any(|list| list.signers.is_empty()) {
             Lack::Absent
         } else if !may_sign_lists(authority) {
             Lack::MayNotSign
-        } else if lists.any(|list| has_signed(authority, &list.list)) {
+        } else if own.is_some() {
             Lack::Scope(scope.unwrap_or(Scope::All))
         } else {
             Lack::OtherKey
