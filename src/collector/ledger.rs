@@ -2,8 +2,8 @@
 //!
 //! Rows are remembered as they were last read or written. If relays share the store, a host on
 //! a new connection may have used another relay in between, so its rows are read again, unless
-//! they were read or written after it connected. One read and one write are in progress at a time; further
-//! ones are collected, so that a slow store gets fewer and larger jobs.
+//! they were read or written after it connected. One read and one write are in progress at a
+//! time; further ones are collected, so that a slow store gets fewer and larger jobs.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
