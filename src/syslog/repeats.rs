@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::names::Seen;
 use crate::event::Pair;
 
 /// Where else the name of a pair occurs.
@@ -34,21 +35,8 @@ pub(super) fn occurrences(pairs: &[Pair<'_>]) -> Vec<Occurrence> {
 /// Whether a name may occur twice: may be wrong if true, never if false. Names rarely repeat, and
 /// this is faster than comparing each with all others.
 pub(super) fn may_repeat(pairs: &[Pair<'_>]) -> bool {
-    const WORDS: usize = 64;
-    let mut seen = [0_u64; WORDS];
-    pairs.iter().any(|(name, _)| {
-        let name = name.as_bytes();
-        let ends = [name.first(), name.get(name.len() / 2), name.last()];
-        let hash = ends.iter().fold(name.len(), |hash, byte| {
-            hash * 31 + byte.map_or(0, |byte| usize::from(*byte))
-        });
-        let bit = 1 << (hash % 64);
-        seen.get_mut(hash / 64 % WORDS).is_none_or(|word| {
-            let known = *word & bit != 0;
-            *word |= bit;
-            known
-        })
-    })
+    let mut seen = Seen::new();
+    pairs.iter().any(|(name, _)| seen.note(name.as_bytes()))
 }
 
 #[cfg(test)]
