@@ -260,18 +260,21 @@ fn push_front(out: &mut Vec<u8>, block: &[u8; BLOCK], length: usize) {
 const WIDE: usize = 64;
 
 /// Appends UTF-16 units (little-endian) up to the first group of `WIDE` that is not all
-/// ASCII. Returns how many it appended, and whether any of them is a control character.
+/// ASCII. Returns how many it appended, and whether any of them is a control character other
+/// than tab, line feed, and carriage return.
 pub fn push_narrow(out: &mut String, units: &[[u8; 2]]) -> (usize, bool) {
     let (blocks, _) = units.as_chunks::<WIDE>();
     let mut scratch = [[0; WIDE]; 16];
-    let (mut count, mut lowest) = (0, u8x16::splat(u8::MAX));
+    let (mut count, mut has_control) = (0, false);
     for some in blocks.chunks(scratch.len()) {
         let mut done = 0;
         for (place, block) in scratch.iter_mut().zip(some) {
-            let Some(low) = narrow(block, place) else {
+            let Some(lowest) = narrow(block, place) else {
                 break;
             };
-            lowest = lowest.min(low);
+            if Block(lowest).at_most(b' ' - 1).bits() != 0 {
+                has_control |= any_control(place);
+            }
             done += 1;
         }
         let bytes = scratch.get(..done).unwrap_or_default().as_flattened();
@@ -282,8 +285,15 @@ pub fn push_narrow(out: &mut String, units: &[[u8; 2]]) -> (usize, bool) {
             break;
         }
     }
-    let has_low = Block(lowest).at_most(b' ' - 1).bits() != 0;
-    (count, has_low)
+    (count, has_control)
+}
+
+/// Whether any byte is a control character other than tab, line feed, and carriage return.
+/// Looks at all of them, so that the compiler vectorizes it.
+pub(super) fn any_control(bytes: &[u8]) -> bool {
+    let is_control = |byte: &u8| *byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r');
+    let each = bytes.iter().map(is_control);
+    each.fold(false, BitOr::bitor)
 }
 
 /// The lowest bytes of the units, or `None` if a unit is not ASCII.
@@ -420,15 +430,18 @@ mod tests {
     fn units_are_narrowed_up_to_the_block_that_is_not_ascii() {
         let text: Vec<u16> = (b' '..=b'~').cycle().take(300).map(u16::from).collect();
         for at in 0..text.len() {
-            for unit in [0, 9, 31, 32, 127, 128, 255, 256, 0x7FFF, 0x8000, 0xFFFF] {
+            for unit in [
+                0, 8, 9, 10, 11, 13, 14, 31, 32, 127, 128, 255, 256, 0x7FFF, 0x8000, 0xFFFF,
+            ] {
                 let mut units = text.clone();
                 units[at] = unit;
                 let bytes: Vec<_> = units.iter().map(|unit| unit.to_le_bytes()).collect();
                 let mut out = "before".to_owned();
-                let (count, has_low) = push_narrow(&mut out, &bytes);
+                let (count, has_control) = push_narrow(&mut out, &bytes);
                 let end = if unit < 128 { 300 } else { at };
                 assert_eq!(count, end / WIDE * WIDE, "{unit} at {at}");
-                assert_eq!(has_low, unit < 32 && at < count);
+                let is_control = unit < 32 && ![9, 10, 13].contains(&unit);
+                assert_eq!(has_control, is_control && at < count);
                 let expected = String::from_utf16(&units[..count]).unwrap();
                 assert_eq!(out.strip_prefix("before"), Some(&*expected));
             }

@@ -7,7 +7,7 @@
 use std::ops::BitOr;
 
 use super::lanes::{BLOCK, ByteClass, any, marks, padded};
-use super::wire::digits;
+use super::wire::{digits, few_digits};
 
 /// Most messages have less structured data than this.
 const HELD: usize = 2048;
@@ -107,8 +107,12 @@ impl<'o> Pieces<'o> {
 
     /// Appends a number in decimal.
     pub fn number(&mut self, number: u64) {
-        let (digits, start) = digits(number);
-        self.bytes(digits.get(start..).unwrap_or_default());
+        if let Some((digits, length)) = few_digits(number) {
+            self.front(&digits, length);
+        } else {
+            let (digits, start) = digits(number);
+            self.bytes(digits.get(start..).unwrap_or_default());
+        }
     }
 
     /// Appends a number of at most three digits.

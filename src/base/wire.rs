@@ -8,7 +8,7 @@ pub mod der;
 use std::borrow::Cow;
 use std::fmt;
 
-use super::lanes::{ByteClass, Lanes, any, push_narrow};
+use super::lanes::{ByteClass, Lanes, any, any_control, push_narrow};
 
 /// A structure that ends before its last field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,8 +141,8 @@ pub struct Decoded<'a> {
     pub text: Cow<'a, str>,
     /// The encoding that was found, in which the answer is written, too.
     pub charset: Charset,
-    /// Whether the text is known to contain no control characters and nothing that XML
-    /// forbids. Decoding finds out on the way, which saves later passes over most texts.
+    /// Whether the text is known to contain nothing that XML forbids. Decoding finds out on
+    /// the way, which saves later passes over most texts.
     pub is_plain: bool,
 }
 
@@ -153,8 +153,15 @@ pub struct Decoded<'a> {
 /// as UTF-16 but begins with `<` in UTF-8 is read as UTF-8.
 #[must_use]
 pub fn decode(body: &[u8], declared: Charset) -> Decoded<'_> {
+    decode_into(String::new(), body, declared)
+}
+
+/// Like [`decode`], with the memory of an earlier text, which it replaces.
+#[must_use]
+pub fn decode_into(mut text: String, body: &[u8], declared: Charset) -> Decoded<'_> {
     let utf16 = |bytes, order| {
-        let (text, is_plain) = decode_utf16(bytes, order, NO_CHARACTER);
+        text.clear();
+        let is_plain = push_decoded(&mut text, bytes, order, NO_CHARACTER);
         Decoded {
             text: text.into(),
             charset: Charset::Utf16,
@@ -215,32 +222,29 @@ impl Order {
     }
 }
 
-/// Decodes UTF-16; `bad` replaces unpaired surrogates and an odd last byte. Also returns
-/// whether the text is known to be plain; see [`Decoded`].
-fn decode_utf16(bytes: &[u8], order: Order, bad: char) -> (String, bool) {
-    let mut text = String::with_capacity(bytes.len() / 2 + bytes.len() / 16);
+/// Appends decoded UTF-16; `bad` replaces unpaired surrogates and an odd last byte. Returns
+/// whether what it appended is known to be plain; see [`Decoded`].
+fn push_decoded(text: &mut String, bytes: &[u8], order: Order, bad: char) -> bool {
+    text.reserve(bytes.len() / 2 + bytes.len() / 16);
     let (units, odd) = bytes.as_chunks::<2>();
     let mut rest = units;
     let mut is_plain = true;
     while !rest.is_empty() {
         if order == Order::Little {
             // Most input is ASCII.
-            let (count, has_low) = push_narrow(&mut text, rest);
+            let (count, has_control) = push_narrow(text, rest);
             rest = rest.get(count..).unwrap_or_default();
-            is_plain &= !has_low;
+            is_plain &= !has_control;
         }
         let start = text.len();
-        rest = push_wide(&mut text, rest, order, bad);
-        is_plain &= !any(
-            text.as_bytes().get(start..).unwrap_or_default(),
-            MaybeForbidden,
-        );
+        rest = push_wide(text, rest, order, bad);
+        is_plain &= !has_forbidden(text.get(start..).unwrap_or_default());
     }
     if !odd.is_empty() {
         text.push(bad);
         is_plain = false;
     }
-    (text, is_plain)
+    is_plain
 }
 
 /// Decodes one block that may contain any characters; a surrogate pair that crosses the end
@@ -317,12 +321,9 @@ pub fn has_forbidden(text: &str) -> bool {
     if !any(text.as_bytes(), MaybeForbidden) {
         return false;
     }
-    let (mut control, mut maybe_noncharacter) = (false, false);
-    for &byte in text.as_bytes() {
-        control |= (byte < b' ') & (byte != b'\t') & (byte != b'\n') & (byte != b'\r');
-        maybe_noncharacter |= byte == 0xef;
-    }
-    control || (maybe_noncharacter && text.contains(['\u{fffe}', '\u{ffff}']))
+    any_control(text.as_bytes())
+        || (memchr::memchr(0xef, text.as_bytes()).is_some()
+            && text.contains(['\u{fffe}', '\u{ffff}']))
 }
 
 /// Appends `text` as UTF-16LE, without a byte order mark.
@@ -362,7 +363,9 @@ pub fn utf16(text: &str) -> Vec<u8> {
 /// U+FFFD.
 #[must_use]
 pub fn from_utf16(bytes: &[u8]) -> String {
-    decode_utf16(bytes, Order::Little, char::REPLACEMENT_CHARACTER).0
+    let mut text = String::new();
+    push_decoded(&mut text, bytes, Order::Little, char::REPLACEMENT_CHARACTER);
+    text
 }
 
 /// Encodes an answer: UTF-16LE with a byte order mark, which Windows requires, or UTF-8.
@@ -381,8 +384,35 @@ pub fn encode_text(text: &str, charset: Charset) -> Vec<u8> {
 
 /// Appends a number in decimal. Faster than formatting; used for every message.
 pub(crate) fn push_number(out: &mut Vec<u8>, number: u64) {
-    let (digits, start) = digits(number);
-    out.extend_from_slice(digits.get(start..).unwrap_or_default());
+    if let Some((digits, length)) = few_digits(number) {
+        out.extend_from_slice(digits.get(..length).unwrap_or_default());
+    } else {
+        let (digits, start) = digits(number);
+        out.extend_from_slice(digits.get(start..).unwrap_or_default());
+    }
+}
+
+/// The decimal digits of a number of up to eight, and how many they are; `None` for a larger
+/// number.
+///
+/// They are computed in a register: digits that are stored one by one cannot be copied before
+/// everything that was written earlier has reached the cache.
+#[inline]
+pub(crate) fn few_digits(number: u64) -> Option<([u8; 8], usize)> {
+    const ZEROS: u64 = u64::from_le_bytes([b'0'; 8]);
+    if number >= 100_000_000 {
+        return None;
+    }
+    // Lanes of 32, then 16, then 8 bits, of which the first digits are in the lowest.
+    let fours = (number / 10_000) | ((number % 10_000) << 32);
+    let hundreds = ((fours * 10_486) >> 20) & 0x0000_007F_0000_007F;
+    let twos = hundreds | ((fours - hundreds * 100) << 16);
+    let tens = ((twos * 103) >> 10) & 0x000F_000F_000F_000F;
+    let digits = tens | ((twos - tens * 10) << 8);
+    let leading = (digits | (1 << 56)).trailing_zeros() / 8;
+    let digits = (digits | ZEROS) >> (8 * leading);
+    let length = 8 - usize::try_from(leading).unwrap_or(0);
+    Some((digits.to_le_bytes(), length))
 }
 
 /// The decimal digits of a number, and where they start.
@@ -427,6 +457,20 @@ mod tests {
     }
 
     #[test]
+    fn numbers_are_written_as_the_library_formats_them() {
+        let around = (0..20).map(|power| 10_u64.pow(power));
+        let around = around.flat_map(|power| [power - 1, power, power + 1]);
+        let many = (0..1_000_000_u64).map(|step| step * 101);
+        for number in around.chain(many).chain([u64::MAX]) {
+            let mut out = Vec::new();
+            push_number(&mut out, number);
+            assert_eq!(out, number.to_string().as_bytes());
+            let (digits, start) = digits(number);
+            assert_eq!(out, digits[start..]);
+        }
+    }
+
+    #[test]
     fn a_reader_never_goes_past_the_end() {
         let mut reader = Reader::new(&[1, 2, 3, 4, 5, 6, 7, 8, 9]);
         assert_eq!(reader.u64(), Ok(0x0807_0605_0403_0201));
@@ -457,9 +501,13 @@ mod tests {
             let plain = "x".repeat(lead) + "é\u{20ac}\u{1f980}" + &"y".repeat(150 - lead);
             let is_plain = |text: &str| decode(&utf16(text), Charset::Utf16).is_plain;
             assert!(is_plain(&plain));
-            for other in ["\0", "\t", "\n", "\u{1f}", "\u{fffe}", "\u{ffff}"] {
+            for other in ["\0", "\u{b}", "\u{1f}", "\u{fffe}", "\u{ffff}"] {
                 assert!(!is_plain(&plain.replacen('y', other, 1)), "{other:?}");
                 assert!(!is_plain(&plain.replacen('é', other, 1)), "{other:?}");
+            }
+            for other in ["\t", "\r\n", "\u{7f}", "\u{85}", "\u{fffd}"] {
+                assert!(is_plain(&plain.replacen('y', other, 1)), "{other:?}");
+                assert!(is_plain(&plain.replacen('é', other, 1)), "{other:?}");
             }
         }
         // It may be right, but nobody has looked.

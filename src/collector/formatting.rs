@@ -97,8 +97,9 @@ impl Batch<'_> {
         let rule = self.settings.computers.as_ref();
         let rule = rule.and_then(|rule| Some((rule.mismatch, rule.host(&self.source.identity)?)));
         let expected = rule.map(|(_, host)| host.to_string()).unwrap_or_default();
+        let mut room = event::Room::default();
         for raw in events {
-            let event = event::parse(&raw.xml);
+            let event = event::parse_into(&raw.xml, &mut room);
             let mut origin = *origin;
             origin.repaired = raw.repaired;
             match &event {
@@ -129,6 +130,9 @@ impl Batch<'_> {
             let check = bounds::check_size;
             self.counters.truncated +=
                 encodings.write(mapping, &raw.xml, &event, &origin, &mut frames, check)?;
+            if let Ok(event) = event {
+                room.reuse(event);
+            }
         }
         // They may remain in memory for long, in the replay window.
         frames.iter_mut().for_each(|f| f.bytes.shrink_to_fit());

@@ -269,6 +269,7 @@ impl Collector {
     fn advance(&mut self, now: Now, id: ConnId) {
         while let Some(message) = self.connections.poll(now, id) {
             self.handle_message(now, id, &message);
+            self.connections.reuse(message);
         }
         self.connections.settle(now, id);
     }

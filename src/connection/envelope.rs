@@ -8,7 +8,7 @@ use std::fmt;
 use std::time::Instant;
 
 use super::login::Login;
-use super::{Message, Refusal, RefusalKind, Rules};
+use super::{Memory, Message, Refusal, RefusalKind, Rules};
 use crate::auth::{self, SecurityContext};
 use crate::base::wire::{self, Charset};
 use crate::protocol::http::multipart::{self, Style};
@@ -81,7 +81,7 @@ pub(super) fn open(
     login: &mut Login,
     form: Form,
     request: Request,
-    rules: &Rules,
+    (rules, memory): (&Rules, &mut Memory),
     began: Instant,
 ) -> Result<(Message, Form), Refusal> {
     let Request { head, mut body } = request;
@@ -107,7 +107,7 @@ pub(super) fn open(
         Form { charset, ..form }
     };
     let encoding = head.header("Content-Encoding");
-    let (text, charset, is_plain) = decode(plain, encoding, form.charset, rules)?;
+    let (text, charset, is_plain) = decode(plain, encoding, form.charset, (rules, memory))?;
     let host = head.header("Host").map(str::to_owned);
     let message = Message {
         began,
@@ -198,25 +198,28 @@ fn decode(
     plain: &[u8],
     encoding: Option<&str>,
     declared: Charset,
-    rules: &Rules,
+    (rules, memory): (&Rules, &mut Memory),
 ) -> Result<(String, Charset, bool), Refusal> {
-    let inflated;
+    let mut inflated = None;
     let bytes = match encoding.map(str::trim) {
         None => plain,
         Some(name) if name.eq_ignore_ascii_case("identity") => plain,
         // Windows labels End as SLDC without compressing it.
         Some(name) if name.eq_ignore_ascii_case("SLDC") && sldc::is_plain(plain) => plain,
         Some(name) if name.eq_ignore_ascii_case("SLDC") => {
-            inflated = sldc::decode(plain, rules.limits.inflated)
+            let decoded = sldc::decode_into(memory.take_inflated(), plain, rules.limits.inflated)
                 .map_err(|e| Refusal::new(RefusalKind::Encoding, 400, e.to_string()))?;
-            &inflated
+            &*inflated.insert(decoded)
         }
         Some(name) => {
             let reason = format!("Content-Encoding {name:?} is not supported, only SLDC");
             return Err(Refusal::new(RefusalKind::Encoding, 415, reason));
         }
     };
-    let decoded = wire::decode(bytes, declared);
-    let text = decoded.text.into_owned();
-    Ok((text, decoded.charset, decoded.is_plain))
+    let decoded = wire::decode_into(memory.take_text(), bytes, declared);
+    let decoded = (decoded.text.into_owned(), decoded.charset, decoded.is_plain);
+    if let Some(inflated) = inflated {
+        memory.reuse_inflated(inflated);
+    }
+    Ok(decoded)
 }

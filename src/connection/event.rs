@@ -13,7 +13,7 @@ pub struct Message {
     pub host: Option<String>,
     /// The envelope, unsealed, decompressed, and decoded.
     pub text: String,
-    /// Whether it is known to contain no control characters and nothing that XML forbids.
+    /// Whether it is known to contain nothing that XML forbids.
     pub is_plain: bool,
     /// When the source started to send it, as far as that is known: the source's own
     /// timeout counts from there.

@@ -14,6 +14,7 @@ mod event;
 mod front;
 mod limits;
 mod login;
+mod memory;
 mod outgoing;
 mod pace;
 mod phase;
@@ -37,6 +38,7 @@ use phase::Phase;
 
 pub use event::{Answer, Event, Message};
 pub use limits::{Limits, Rules};
+pub use memory::Memory;
 pub use refusal::{Refusal, RefusalKind};
 
 /// Number of bytes that a source may send ahead of an answer.
@@ -183,6 +185,7 @@ impl Connection {
         &mut self,
         now: Now,
         rules: &Rules,
+        memory: &mut Memory,
         held: &dyn Fn(&str) -> bool,
         random: &mut dyn FnMut(&mut [u8]),
     ) -> Option<Event> {
@@ -204,7 +207,7 @@ impl Connection {
             };
             let has_more = self.decoder.buffered() > 0;
             self.pace.note_request(now, has_more, self.login.is_known());
-            let event = self.handle_request(now, request, rules, held, random);
+            let event = self.handle_request(now, request, (rules, memory), held, random);
             if event.is_some() {
                 return event;
             }
@@ -224,7 +227,7 @@ impl Connection {
         &mut self,
         now: Now,
         request: Request,
-        rules: &Rules,
+        (rules, memory): (&Rules, &mut Memory),
         held: &dyn Fn(&str) -> bool,
         random: &mut dyn FnMut(&mut [u8]),
     ) -> Option<Event> {
@@ -246,7 +249,7 @@ impl Connection {
                 return self.take_turn(now, form, *turn, Box::new(request));
             }
         }
-        self.admit(now, form, request, rules)
+        self.admit(now, form, request, rules, memory)
     }
 
     /// Carries out what happens to a request whose source has not authenticated.
@@ -277,7 +280,13 @@ impl Connection {
     }
 
     /// Handles the domain's verdict about the account in [`Connection::question`].
-    pub fn handle_verdict(&mut self, now: Now, verdict: Verdict, rules: &Rules) -> Option<Event> {
+    pub fn handle_verdict(
+        &mut self,
+        now: Now,
+        verdict: Verdict,
+        rules: &Rules,
+        memory: &mut Memory,
+    ) -> Option<Event> {
         let Phase::Asking(form) = self.phase else {
             return None;
         };
@@ -288,7 +297,7 @@ impl Connection {
             .login
             .handle_verdict(verdict, self.address, &rules.auth)
         {
-            Ok(()) => self.admit(now, form, *request, rules),
+            Ok(()) => self.admit(now, form, *request, rules, memory),
             Err(turn) => self.take_turn(now, form, *turn, request),
         }
     }
@@ -303,13 +312,20 @@ impl Connection {
     }
 
     /// Handles a request of an authenticated source.
-    fn admit(&mut self, now: Now, form: Form, request: Request, rules: &Rules) -> Option<Event> {
+    fn admit(
+        &mut self,
+        now: Now,
+        form: Form,
+        request: Request,
+        rules: &Rules,
+        memory: &mut Memory,
+    ) -> Option<Event> {
         if request.body.is_empty() {
             self.respond(now, form, Response::empty(200));
             return None;
         }
         let began = self.pace.handled_began();
-        match envelope::open(&mut self.login, form, request, rules, began) {
+        match envelope::open(&mut self.login, form, request, (rules, memory), began) {
             Ok((message, form)) => {
                 self.phase = Phase::Answering(form);
                 Some(Event::Message(message))
@@ -438,7 +454,12 @@ impl Connection {
     }
 
     /// Handles a deadline; calling it early is harmless.
-    pub fn handle_timeout(&mut self, now: Now, rules: &Rules) -> Option<Event> {
+    pub fn handle_timeout(
+        &mut self,
+        now: Now,
+        rules: &Rules,
+        memory: &mut Memory,
+    ) -> Option<Event> {
         let wait = self.wait()?;
         if now.monotonic < self.poll_timeout(&rules.limits)? {
             return None;
@@ -450,7 +471,7 @@ impl Connection {
                 // A later question of this connection must not receive this one's verdict.
                 form.keep_alive = false;
                 let verdict = Verdict::Unavailable("not verified in time".to_owned());
-                return self.handle_verdict(now, verdict, rules);
+                return self.handle_verdict(now, verdict, rules, memory);
             }
             (Wait::Proxy, phase) => {
                 // A balancer that has not stated the source cannot be answered.

@@ -112,8 +112,13 @@ impl Scene {
 
     fn poll(&mut self) -> Option<Event> {
         let mut fill = |bytes: &mut [u8]| bytes.fill(7);
-        self.connection
-            .poll(self.now, &self.rules, &|_| false, &mut fill)
+        self.connection.poll(
+            self.now,
+            &self.rules,
+            &mut Memory::default(),
+            &|_| false,
+            &mut fill,
+        )
     }
 
     /// Takes what is to be written.
@@ -301,7 +306,9 @@ fn who_says_close_is_answered_and_closed() {
     assert!(scene.sent_text().contains("Connection: close"));
     assert!(scene.connection.is_lingering());
     scene.now = scene.now + pace::LINGER_TIME;
-    scene.connection.handle_timeout(scene.now, &scene.rules);
+    scene
+        .connection
+        .handle_timeout(scene.now, &scene.rules, &mut Memory::default());
     assert!(scene.connection.is_closed());
 }
 
@@ -362,9 +369,12 @@ fn a_request_is_held_until_the_domain_has_spoken() {
     let question = scene.connection.question().unwrap();
     assert_eq!((&*question.user, &*question.domain), ("WIN10$", "DOM"));
     let verdict = proven(&question);
-    let event = scene
-        .connection
-        .handle_verdict(scene.now, verdict.clone(), &scene.rules);
+    let event = scene.connection.handle_verdict(
+        scene.now,
+        verdict.clone(),
+        &scene.rules,
+        &mut Memory::default(),
+    );
     let Some(Event::Message(message)) = event else {
         panic!("{event:?}");
     };
@@ -379,9 +389,10 @@ fn a_request_is_held_until_the_domain_has_spoken() {
     assert_eq!(reply.unwrap().unwrap().status, 200);
     // A verdict that nobody waits for changes nothing.
     assert!(scene.connection.question().is_none());
-    let event = scene
-        .connection
-        .handle_verdict(scene.now, verdict, &scene.rules);
+    let event =
+        scene
+            .connection
+            .handle_verdict(scene.now, verdict, &scene.rules, &mut Memory::default());
     assert!(event.is_none() && scene.connection.outgoing().is_empty());
 }
 
@@ -389,9 +400,10 @@ fn a_request_is_held_until_the_domain_has_spoken() {
 fn a_key_that_is_not_the_domains_opens_nothing() {
     let (mut scene, _) = asking();
     let verdict = Verdict::Proven(ntlm::crypto::Key::new([9; 16]));
-    let event = scene
-        .connection
-        .handle_verdict(scene.now, verdict, &scene.rules);
+    let event =
+        scene
+            .connection
+            .handle_verdict(scene.now, verdict, &scene.rules, &mut Memory::default());
     let Some(Event::Refused(refusal)) = event else {
         panic!("{event:?}");
     };
@@ -420,9 +432,12 @@ fn a_domain_says_no_or_nothing_and_the_source_gets_401() {
         ),
     ] {
         let (mut scene, _) = asking();
-        let event = scene
-            .connection
-            .handle_verdict(scene.now, verdict, &scene.rules);
+        let event = scene.connection.handle_verdict(
+            scene.now,
+            verdict,
+            &scene.rules,
+            &mut Memory::default(),
+        );
         let Some(Event::Refused(refusal)) = event else {
             panic!("{event:?}");
         };
@@ -442,7 +457,9 @@ fn a_domain_that_never_answers_costs_the_connection() {
     let due = scene.connection.poll_timeout(&limits).unwrap();
     assert_eq!(due, scene.now.monotonic + limits.authentication_time);
     scene.now = scene.now + limits.authentication_time;
-    let event = scene.connection.handle_timeout(scene.now, &scene.rules);
+    let event = scene
+        .connection
+        .handle_timeout(scene.now, &scene.rules, &mut Memory::default());
     let Some(Event::Refused(refusal)) = event else {
         panic!("{event:?}");
     };
@@ -451,9 +468,10 @@ fn a_domain_that_never_answers_costs_the_connection() {
     assert!(sent.contains("Connection: close"), "{sent}");
     assert!(scene.connection.is_lingering());
     let late = Verdict::Proven(ntlm::crypto::Key::NULL_SESSION);
-    let event = scene
-        .connection
-        .handle_verdict(scene.now, late, &scene.rules);
+    let event =
+        scene
+            .connection
+            .handle_verdict(scene.now, late, &scene.rules, &mut Memory::default());
     assert!(event.is_none() && scene.connection.identity().is_none());
 }
 

@@ -13,7 +13,7 @@ use std::borrow::Cow;
 
 use memchr::memchr;
 
-use super::{Event, LIMITS, Pair, Rendering, trimmed, unnamed};
+use super::{Event, LIMITS, Pair, Rendering, Room, trimmed, unnamed};
 use crate::base::cursor::{Cursor, InQuotes, InText};
 use crate::base::lanes::find;
 use crate::base::wire::{is_forbidden, trim};
@@ -28,11 +28,14 @@ const ROOT: &str = "<Event xmlns='http://schemas.microsoft.com/win/2004/08/event
 const RESERVED: &str = "http://www.w3.org/";
 
 /// Parses an event in the usual layout; `None` if the general parser must read it.
-pub(super) fn read(xml: &str) -> Option<Event<'_>> {
+pub(super) fn read<'a>(xml: &'a str, room: &mut Room) -> Option<Event<'a>> {
     let mut cursor = Cursor::new(trim(xml));
     let most = most(xml);
     cursor.expect(ROOT)?;
-    let mut event = Event::default();
+    let mut event = Event {
+        data: room.take(),
+        ..Event::default()
+    };
     cursor.expect("<System>")?;
     read_system(&mut cursor, &mut event)?;
     if cursor.eat("<EventData") {

@@ -218,21 +218,48 @@ impl std::error::Error for Malformed {
 /// [`Malformed`] when the text, also after repair, is no XML with the root `Event`,
 /// or is over a limit. The text should be forwarded as it is then.
 pub fn parse(xml: &str) -> Result<Event<'_>, Malformed> {
-    read(xml).map_err(|reason| Malformed {
+    parse_into(xml, &mut Room::default())
+}
+
+/// Like [`parse`], for many events one after another.
+///
+/// # Errors
+/// As for [`parse`].
+pub fn parse_into<'a>(xml: &'a str, room: &mut Room) -> Result<Event<'a>, Malformed> {
+    read(xml, room).map_err(|reason| Malformed {
         reason,
         system: Box::new(remains::system(xml)),
     })
 }
 
-fn read(xml: &str) -> Result<Event<'_>, Error> {
+fn read<'a>(xml: &'a str, room: &mut Room) -> Result<Event<'a>, Error> {
     if xml.len() > MAX_TEXT {
         let length = xml.len();
         return Err(Error::TooLong { length });
     }
-    if let Some(event) = fast::read(xml) {
+    if let Some(event) = fast::read(xml, room) {
         return Ok(event);
     }
     repair::read(xml)
+}
+
+/// Memory for the values of an event, from the one before it: the largest block that an event
+/// needs.
+#[derive(Debug, Default)]
+pub struct Room(Vec<Pair<'static>>);
+
+impl Room {
+    /// Takes back the memory of an event.
+    pub fn reuse(&mut self, event: Event<'_>) {
+        let mut values = event.data;
+        values.clear();
+        // Collecting an empty vector into one of the same layout keeps its memory.
+        self.0 = values.into_iter().map(|_| Pair::default()).collect();
+    }
+
+    fn take<'a>(&mut self) -> Vec<Pair<'a>> {
+        std::mem::take(&mut self.0)
+    }
 }
 
 impl Event<'_> {

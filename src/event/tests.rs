@@ -71,7 +71,10 @@ fn data<'e>(event: &'e Event<'_>) -> Vec<(&'e str, &'e str)> {
 #[test]
 fn all_fields_are_read() {
     let xml = logon();
-    for event in [fast::read(&xml).unwrap(), general::read(&xml).unwrap()] {
+    for event in [
+        fast::read(&xml, &mut Room::default()).unwrap(),
+        general::read(&xml).unwrap(),
+    ] {
         assert_eq!(event.provider, "Microsoft-Windows-Security-Auditing");
         assert_eq!(
             event.provider_guid,
@@ -137,7 +140,7 @@ fn the_readers_agree_on_samples_and_their_mutations() {
 
 /// Whether the fast reader takes it; panics if the general one then differs.
 fn agree(xml: &str) -> bool {
-    let Some(event) = fast::read(xml) else {
+    let Some(event) = fast::read(xml, &mut Room::default()) else {
         return false;
     };
     assert_eq!(event, general::read(xml).unwrap(), "{xml}");
@@ -580,4 +583,18 @@ fn a_text_of_nothing_but_forbidden_references_is_repaired() {
     let event = parse(&xml).unwrap();
     assert_eq!(event.data[0].1.chars().count(), count);
     assert!(event.data[0].1.chars().all(|c| c == '\u{FFFD}'));
+}
+
+#[test]
+fn events_share_the_memory_of_their_values() {
+    let data = "<Data Name='a'>1</Data>".repeat(40);
+    let xml = format!(
+        "<Event xmlns='{NAMESPACE}'><System></System><EventData>{data}</EventData></Event>"
+    );
+    let mut room = Room::default();
+    let first = parse_into(&xml, &mut room).unwrap();
+    let (at, values) = (first.data.as_ptr().addr(), first.data.clone());
+    room.reuse(first);
+    let second = parse_into(&xml, &mut room).unwrap();
+    assert_eq!((second.data.as_ptr().addr(), &second.data), (at, &values));
 }

@@ -111,8 +111,16 @@ pub fn is_plain(data: &[u8]) -> bool {
 /// `data` is not a valid record, expands to more than `cap` bytes, or has a different length
 /// than the one that follows it.
 pub fn decode(data: &[u8], cap: usize) -> Result<Vec<u8>, Error> {
+    decode_into(Vec::new(), data, cap)
+}
+
+/// Like [`decode`], with the memory of an earlier text, which it replaces.
+///
+/// # Errors
+/// As for [`decode`].
+pub fn decode_into(text: Vec<u8>, data: &[u8], cap: usize) -> Result<Vec<u8>, Error> {
     let mut bits = Bits::new(data);
-    let mut output = Output::new(data, cap);
+    let mut output = Output::new(text, data, cap);
     let mut scheme = None;
     loop {
         let code = match scheme {

@@ -3,6 +3,7 @@
 use memchr::memchr;
 
 use super::{ControlCharacters, Escape, Style, escape, push_number};
+use crate::base::wire::few_digits;
 
 /// The framing of messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,15 +88,16 @@ const USUAL_LENGTH: &[u8] = b"0000 ";
 /// Writes the length of the message into the place reserved at `start`.
 fn set_length(out: &mut Vec<u8>, start: usize) {
     let message = start.saturating_add(USUAL_LENGTH.len());
-    let end = out.len();
-    let length = end.saturating_sub(message);
-    push_number(out, u64::try_from(length).unwrap_or(u64::MAX));
-    out.push(b' ');
-    if out.len().saturating_sub(end) == USUAL_LENGTH.len() {
-        out.copy_within(end.., start);
-        out.truncate(end);
+    let length = out.len().saturating_sub(message);
+    let length = u64::try_from(length).unwrap_or(u64::MAX);
+    let place = out.get_mut(start..).and_then(<[u8]>::first_chunk_mut);
+    if let (Some((digits, 4)), Some(place)) = (few_digits(length), place) {
+        let [a, b, c, d, ..] = digits;
+        *place = [a, b, c, d];
     } else {
-        let prefix = out.split_off(end);
+        let mut prefix = Vec::new();
+        push_number(&mut prefix, length);
+        prefix.push(b' ');
         drop(out.splice(start..message, prefix));
     }
 }

@@ -23,7 +23,7 @@ use super::access::Source;
 use super::{ConnId, Output, Settings};
 use crate::auth::{Secured, Verdict};
 use crate::base::clock::{Now, UnixSeconds};
-use crate::connection::{Answer, Connection, Event, Message, Refusal, RefusalKind};
+use crate::connection::{Answer, Connection, Event, Memory, Message, Refusal, RefusalKind};
 use crate::hosts;
 use crate::metrics::Counters;
 use crate::store::Ticket;
@@ -78,6 +78,7 @@ impl Refused {
 pub(super) struct Connections {
     settings: Rc<Settings>,
     seats: Seats,
+    memory: Memory,
     random: StdRng,
     counters: Counters,
     is_stopping: bool,
@@ -88,6 +89,7 @@ impl Connections {
         Self {
             settings,
             seats: Seats::new(now),
+            memory: Memory::default(),
             random: StdRng::from_seed(seed),
             counters: Counters::default(),
             is_stopping: false,
@@ -257,10 +259,9 @@ impl Connections {
             return None;
         };
         self.seats.admission.note_verdict(id, verdict);
-        let rules = &self.settings.rules;
-        let event = slot
-            .connection
-            .handle_verdict(now, verdict.clone(), rules)?;
+        let (rules, memory) = (&self.settings.rules, &mut self.memory);
+        let connection = &mut slot.connection;
+        let event = connection.handle_verdict(now, verdict.clone(), rules, memory)?;
         self.handle_event(now, id, event)
     }
 
@@ -281,8 +282,13 @@ impl Connections {
         let mut fill = |bytes: &mut [u8]| random.fill_bytes(bytes);
         let address = slot.connection.address();
         let held = |account: &str| admission.is_held(account, address);
-        slot.connection
-            .poll(now, &self.settings.rules, &held, &mut fill)
+        let (rules, memory) = (&self.settings.rules, &mut self.memory);
+        slot.connection.poll(now, rules, memory, &held, &mut fill)
+    }
+
+    /// Takes back the memory of a message that has been handled.
+    pub(super) fn reuse(&mut self, message: Message) {
+        self.memory.reuse(message);
     }
 
     fn handle_event(&mut self, now: Now, id: ConnId, event: Event) -> Option<Message> {
@@ -406,7 +412,8 @@ impl Connections {
         if let Some((since, until)) = unread {
             slot.connection.note_unread(since, until);
         }
-        let event = slot.connection.handle_timeout(now, &self.settings.rules);
+        let (rules, memory) = (&self.settings.rules, &mut self.memory);
+        let event = slot.connection.handle_timeout(now, rules, memory);
         if let Some(Event::Refused(refusal)) = event {
             self.note_refusal(now, id, refusal);
         }

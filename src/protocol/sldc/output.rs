@@ -23,10 +23,15 @@ pub(super) struct Output {
 }
 
 impl Output {
-    pub(super) fn new(data: &[u8], cap: usize) -> Self {
+    /// `bytes` is memory to use, whatever it contains.
+    pub(super) fn new(mut bytes: Vec<u8>, data: &[u8], cap: usize) -> Self {
         let size = expected_size(data).min(cap).saturating_add(ROOM);
+        if bytes.len() < size {
+            bytes.resize(size, 0);
+        }
+        bytes.truncate(cap.saturating_add(ROOM));
         Self {
-            bytes: vec![0; size],
+            bytes,
             at: 0,
             base: 0,
             cap,

@@ -93,7 +93,13 @@ fn decoding_undoes_encoding() {
     }));
     for text in texts {
         let packed = encode(&text);
-        assert_eq!(decode(&packed, text.len()), Ok(text));
+        for length in [0, 1, 5000, 20_000] {
+            let earlier = vec![0xAA; length];
+            assert_eq!(
+                decode_into(earlier, &packed, text.len()).as_ref(),
+                Ok(&text)
+            );
+        }
     }
 }
 
@@ -284,7 +290,7 @@ fn output_may_reach_the_cap_but_not_pass_it() {
 fn a_bomb_allocates_no_more_than_the_cap() {
     let mut packed = record(&[RESET_1, &literal(0), &LONGEST.repeat(100_000), END]);
     packed.extend(u32::MAX.to_le_bytes());
-    let mut output = Output::new(&packed, 10_000);
+    let mut output = Output::new(Vec::new(), &packed, 10_000);
     while output.make_room().is_ok() {
         output.at += MAX_MATCH;
     }

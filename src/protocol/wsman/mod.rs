@@ -145,8 +145,8 @@ pub fn parse(text: &str) -> Result<Message<'_>, Error> {
     parse_known(text, false)
 }
 
-/// Like [`parse`]. `is_plain` states that the text contains neither control characters nor
-/// anything that XML forbids, so that it need not be searched for them.
+/// Like [`parse`]. `is_plain` states that the text contains nothing that XML forbids, so that
+/// it need not be searched.
 ///
 /// # Errors
 /// As for [`parse`].
