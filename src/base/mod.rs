@@ -6,6 +6,7 @@ pub mod cursor;
 pub mod hashing;
 pub mod lanes;
 pub mod pieces;
+pub mod utf16;
 pub mod visible;
 pub mod wire;
 pub mod xml;

@@ -207,7 +207,7 @@ fn decode_utf8(bytes: &[u8]) -> Cow<'_, str> {
 
 /// Byte order of UTF-16 units.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Order {
+pub(super) enum Order {
     Little,
     Big,
 }
@@ -224,7 +224,7 @@ impl Order {
 
 /// Appends decoded UTF-16; `bad` replaces unpaired surrogates and an odd last byte. Returns
 /// whether what it appended is known to be plain; see [`Decoded`].
-fn push_decoded(text: &mut String, bytes: &[u8], order: Order, bad: char) -> bool {
+pub(super) fn push_decoded(text: &mut String, bytes: &[u8], order: Order, bad: char) -> bool {
     text.reserve(bytes.len() / 2 + bytes.len() / 16);
     let (units, odd) = bytes.as_chunks::<2>();
     let mut rest = units;

@@ -12,7 +12,7 @@ use super::{Memory, Message, Refusal, RefusalKind, Rules};
 use crate::auth::{self, SecurityContext};
 use crate::base::wire::{self, Charset};
 use crate::protocol::http::multipart::{self, Style};
-use crate::protocol::http::{ContentType, Head, Method, Request, Response};
+use crate::protocol::http::{Body, ContentType, Head, Method, Request, Response};
 use crate::protocol::sldc;
 
 /// How the request being answered was encoded; the answer uses the same form.
@@ -84,7 +84,41 @@ pub(super) fn open(
     (rules, memory): (&Rules, &mut Memory),
     began: Instant,
 ) -> Result<(Message, Form), Refusal> {
-    let Request { head, mut body } = request;
+    let Request { head, body } = request;
+    let (text, is_plain, form) = match body {
+        Body::Bytes(body) => read(login, form, (&head, body), (rules, memory))?,
+        Body::Text(text) => {
+            if let Some(refusal) = login.refuse_unsealed(rules) {
+                return Err(refusal);
+            }
+            let (text, is_plain) = text.finish();
+            (
+                text,
+                is_plain,
+                Form {
+                    charset: Charset::Utf16,
+                    ..form
+                },
+            )
+        }
+    };
+    let message = Message {
+        began,
+        host: head.header("Host").map(str::to_owned),
+        target: head.target,
+        text,
+        is_plain,
+    };
+    Ok((message, form))
+}
+
+/// Turns bytes into text. Also returns whether it is known to be plain.
+fn read(
+    login: &mut Login,
+    form: Form,
+    (head, mut body): (&Head, Vec<u8>),
+    (rules, memory): (&Rules, &mut Memory),
+) -> Result<(String, bool, Form), Refusal> {
     let content_type = head.header("Content-Type").unwrap_or_default();
     let content_type = ContentType::parse(content_type).ok_or_else(|| {
         let reason = format!("Content-Type {content_type:?} is not supported");
@@ -108,15 +142,7 @@ pub(super) fn open(
     };
     let encoding = head.header("Content-Encoding");
     let (text, charset, is_plain) = decode(plain, encoding, form.charset, (rules, memory))?;
-    let host = head.header("Host").map(str::to_owned);
-    let message = Message {
-        began,
-        target: head.target,
-        host,
-        text,
-        is_plain,
-    };
-    Ok((message, Form { charset, ..form }))
+    Ok((text, is_plain, Form { charset, ..form }))
 }
 
 /// Unseals a body in place, with all its parts, whose texts are then adjacent. Returns the

@@ -192,7 +192,7 @@ impl Login {
             authorization,
             method: "POST",
             target: &request.head.target,
-            body: &request.body,
+            body: request.body.bytes(),
             is_secure: self.is_secure(),
         };
         let passwords = rules.auth.passwords.as_ref();

@@ -144,7 +144,7 @@ impl Connection {
     /// Number of bytes held for incomplete requests, or until the source has authenticated.
     #[must_use]
     pub fn buffered(&self) -> usize {
-        let held = self.held.as_ref().map_or(0, |request| request.body.len());
+        let held = self.held.as_ref().map_or(0, |request| request.body.held());
         self.decoder.buffered() + held
     }
 
@@ -320,7 +320,7 @@ impl Connection {
         rules: &Rules,
         memory: &mut Memory,
     ) -> Option<Event> {
-        if request.body.is_empty() {
+        if request.body.is_none() {
             self.respond(now, form, Response::empty(200));
             return None;
         }

@@ -5,6 +5,7 @@
 //! differently is rejected, because a proxy may be between host and relay.
 
 pub mod answer;
+mod body;
 mod chunked;
 mod content_type;
 mod headers;
@@ -16,6 +17,7 @@ mod tests;
 
 use std::fmt;
 
+pub use body::Body;
 pub use content_type::ContentType;
 pub use headers::Headers;
 pub use response::{CONTINUE, Response};
@@ -141,8 +143,8 @@ impl Head {
 pub struct Request {
     /// Request line and headers.
     pub head: Head,
-    /// The body, with transfer coding removed. It may still be sealed and compressed.
-    pub body: Vec<u8>,
+    /// The body.
+    pub body: Body,
 }
 
 /// Why bytes are not an acceptable request. The connection cannot continue, because it is

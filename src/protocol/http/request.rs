@@ -3,8 +3,10 @@
 
 use std::mem::MaybeUninit;
 
+use super::body::{self, Body};
 use super::chunked::Chunked;
 use super::{Error, Head, Headers, Limits, Method, Request, is, trim};
+use crate::base::utf16::Incremental;
 
 /// How much of a body is allocated before it arrives, in bytes. A large `Content-Length`
 /// costs its sender nothing, so it must not cost memory here. A typical batch fits and is
@@ -31,13 +33,13 @@ pub enum Progress {
 /// decoder owns no heap memory, because most of many thousand connections are idle.
 ///
 /// ```
-/// use wecrelay::protocol::http::{Limits, Method, request::Decoder};
+/// use wecrelay::protocol::http::{Body, Limits, Method, request::Decoder};
 /// let mut decoder = Decoder::new(Limits::default());
 /// decoder.feed(b"POST /wsman HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n<");
 /// assert_eq!(decoder.poll(), Ok(None));
 /// decoder.feed(b">POST");
 /// let request = decoder.poll().unwrap().unwrap();
-/// assert_eq!((request.head.method, request.body), (Method::Post, b"<>".to_vec()));
+/// assert_eq!((request.head.method, request.body), (Method::Post, Body::Bytes(b"<>".to_vec())));
 /// assert_eq!(decoder.buffered(), 4);
 /// ```
 #[derive(Debug)]
@@ -146,7 +148,7 @@ impl Decoder {
     #[must_use]
     pub fn buffered(&self) -> usize {
         let body = match &self.state {
-            State::Body(incoming) => incoming.body.len(),
+            State::Body(incoming) => incoming.body.held(),
             State::Head { .. } | State::Failed(_) => 0,
         };
         self.pending.rest().len() + body
@@ -160,7 +162,10 @@ impl Decoder {
     #[cfg(test)]
     pub(super) fn body_capacity(&self) -> usize {
         match &self.state {
-            State::Body(incoming) => incoming.body.capacity(),
+            State::Body(incoming) => match &incoming.body {
+                Body::Bytes(bytes) => bytes.capacity(),
+                Body::Text(_) => 0,
+            },
             State::Head { .. } | State::Failed(_) => 0,
         }
     }
@@ -227,7 +232,11 @@ fn check_first(bytes: &[u8]) -> Result<(), Error> {
 #[derive(Debug)]
 struct Incoming {
     head: Head,
-    body: Vec<u8>,
+    body: Body,
+    /// Number of bytes of the body that have arrived.
+    arrived: usize,
+    /// Whether the body may be decoded as it arrives.
+    is_text: bool,
     framing: Framing,
     expects_continue: bool,
 }
@@ -245,8 +254,10 @@ impl Incoming {
         let expects = head.tokens("expect").any(|t| is(t, "100-continue"));
         Ok(Self {
             expects_continue: expects && head.minor > 0,
+            is_text: body::is_text(&head),
             head,
-            body: Vec::new(),
+            body: Body::default(),
+            arrived: 0,
             framing,
         })
     }
@@ -256,19 +267,30 @@ impl Incoming {
         let Framing::Sized(length) = self.framing else {
             return bytes;
         };
-        let missing = length.saturating_sub(self.body.len());
+        let missing = length.saturating_sub(self.arrived);
         let (mine, rest) = bytes.split_at(missing.min(bytes.len()));
-        self.reserve(mine.len(), length);
-        self.body.extend_from_slice(mine);
+        if let Some(text) = self.begin_text(mine) {
+            self.body = Body::Text(text);
+        } else {
+            match &mut self.body {
+                Body::Bytes(body) => push(body, mine, length),
+                Body::Text(text) => text.push(mine),
+            }
+        }
+        self.arrived += mine.len();
         rest
     }
 
-    /// Reserves room for `more` bytes and some ahead, but at most doubles what has arrived.
-    fn reserve(&mut self, more: usize, length: usize) {
-        let (present, needed) = (self.body.len(), self.body.len() + more);
-        if needed > self.body.capacity() {
-            let wanted = (needed + AHEAD).max(present * 2).min(length);
-            self.body.reserve_exact(wanted.saturating_sub(present));
+    /// Begins a text if that can be decided now: its first two bytes show its encoding.
+    fn begin_text(&self, bytes: &[u8]) -> Option<Incremental> {
+        match &self.body {
+            _ if !self.is_text => None,
+            Body::Bytes(body) => match **body {
+                [] => Incremental::begin(bytes),
+                [first] => Incremental::begin(&[&[first], bytes].concat()),
+                _ => None,
+            },
+            Body::Text(_) => None,
         }
     }
 
@@ -279,14 +301,28 @@ impl Incoming {
             Framing::Sized(length) => {
                 let length = *length;
                 let rest = self.take(bytes);
-                Ok((bytes.len() - rest.len(), self.body.len() == length))
+                Ok((bytes.len() - rest.len(), self.arrived == length))
             }
             Framing::Chunked(chunked) => {
-                let step = chunked.decode(bytes, &mut self.body, limits)?;
+                let Body::Bytes(body) = &mut self.body else {
+                    return Ok((0, false));
+                };
+                let step = chunked.decode(bytes, body, limits)?;
                 Ok((step.consumed, step.done))
             }
         }
     }
+}
+
+/// Appends bytes to a body of this length, and reserves room for some ahead, but at most
+/// doubles what has arrived.
+fn push(body: &mut Vec<u8>, bytes: &[u8], length: usize) {
+    let (present, needed) = (body.len(), body.len() + bytes.len());
+    if needed > body.capacity() {
+        let wanted = (needed + AHEAD).max(present * 2).min(length);
+        body.reserve_exact(wanted.saturating_sub(present));
+    }
+    body.extend_from_slice(bytes);
 }
 
 /// Decides how the body ends (RFC 9112 6.3); rejects everything that two parsers could

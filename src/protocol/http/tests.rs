@@ -1,5 +1,6 @@
 use super::request::{Decoder, Progress};
 use super::*;
+use crate::base::wire::utf16;
 
 const HEARTBEAT: &str = "POST /wsman/subscriptions/1 HTTP/1.1\r\n\
     Connection: Keep-Alive\r\n\
@@ -72,13 +73,13 @@ fn a_request_of_windows_is_read() {
     assert_eq!(request.head.header("content-ENCODING"), Some("SLDC"));
     assert_eq!(request.head.header("authorization"), None);
     assert!(request.head.keep_alive());
-    assert_eq!(request.body, b"HTTP/1.1\r\n\r\n");
+    assert_eq!(request.body.bytes(), b"HTTP/1.1\r\n\r\n");
 }
 
 #[test]
 fn chunks_are_joined_without_extensions_and_trailers() {
     let request = one(CHUNKED).unwrap();
-    assert_eq!(request.body, b"hello\r\n, world\n");
+    assert_eq!(request.body.bytes(), b"hello\r\n, world\n");
     assert_eq!(request.head.header("trailer"), None);
 }
 
@@ -117,7 +118,7 @@ fn bytes_fed_before_a_request_is_taken_stay_in_order() {
     decoder.feed(end.as_bytes());
     decoder.feed(PLAIN.as_bytes());
     let first = decoder.poll().unwrap().unwrap();
-    assert_eq!(first.body, b"HTTP/1.1\r\n\r\n");
+    assert_eq!(first.body.bytes(), b"HTTP/1.1\r\n\r\n");
     let second = decoder.poll().unwrap().unwrap();
     assert_eq!(second.head.target, "/metrics");
 }
@@ -149,7 +150,7 @@ fn continue_is_expected_once_and_only_before_the_body() {
     assert!(decoder.expects_continue());
     assert!(!decoder.expects_continue());
     decoder.feed(b"x");
-    assert_eq!(decoder.poll().unwrap().unwrap().body, b"x");
+    assert_eq!(decoder.poll().unwrap().unwrap().body.bytes(), b"x");
     decoder.feed(asking.as_bytes());
     decoder.feed(b"x");
     assert!(decoder.poll().unwrap().is_some() && !decoder.expects_continue());
@@ -187,7 +188,7 @@ fn headers_may_reach_their_number_but_not_pass_it() {
 fn a_body_may_reach_its_limit_but_not_pass_it() {
     let (fifty, limit) = ("x".repeat(50), 50);
     let sized = |n: usize| head(&format!("Content-Length: {n}")) + &fifty;
-    assert_eq!(one(&sized(50)).unwrap().body.len(), 50);
+    assert_eq!(one(&sized(50)).unwrap().body.held(), 50);
     assert_eq!(error(&sized(51)), Error::BodyTooLong { limit });
     let chunks = |n: usize| {
         let coded = head("Transfer-Encoding: chunked");
@@ -197,7 +198,7 @@ fn a_body_may_reach_its_limit_but_not_pass_it() {
             &fifty[..n]
         )
     };
-    assert_eq!(one(&chunks(18)).unwrap().body.len(), 50);
+    assert_eq!(one(&chunks(18)).unwrap().body.held(), 50);
     assert_eq!(error(&chunks(19)), Error::BodyTooLong { limit });
     let huge = head("Content-Length: 99999999999999999999999");
     assert_eq!(error(&huge), Error::BodyTooLong { limit });
@@ -208,7 +209,7 @@ fn chunk_lines_and_their_sum_are_bounded() {
     let coded = head("Transfer-Encoding: chunked");
     let body = |line: String| format!("{coded}1{line}\r\nx\r\n0\r\n\r\n");
     let extension = |size: usize| body(format!(";{}", "e".repeat(size)));
-    assert_eq!(one(&extension(400)).unwrap().body, b"x");
+    assert_eq!(one(&extension(400)).unwrap().body.bytes(), b"x");
     assert_eq!(error(&extension(401)), Error::ChunkTooLong { limit: 400 });
     let endless = format!("{coded}1;{}", "e".repeat(2000));
     assert_eq!(
@@ -235,7 +236,9 @@ fn a_claimed_length_allocates_little() {
         let ahead = decoder.body_capacity() - sent;
         assert!(ahead <= sent.max(256 * 1024), "{ahead} of {sent}");
     }
-    let body = decoder.poll().unwrap().unwrap().body;
+    let Body::Bytes(body) = decoder.poll().unwrap().unwrap().body else {
+        panic!("it has no type of text");
+    };
     assert_eq!((body.len(), body.capacity()), (8_000_000, 8_000_000));
 }
 
@@ -273,7 +276,7 @@ fn what_two_readers_could_frame_differently_is_refused() {
     let old = head("Transfer-Encoding: chunked").replace("/1.1", "/1.0");
     assert_eq!(error(&old), Error::UnsupportedCoding);
     let agreed = head("Content-Length: 1\r\nContent-Length: 01") + "x";
-    assert_eq!(one(&agreed).unwrap().body, b"x");
+    assert_eq!(one(&agreed).unwrap().body.bytes(), b"x");
 }
 
 #[test]
@@ -370,4 +373,45 @@ fn errors_have_a_status_and_a_text() {
     }
     let text = Error::BodyTooLong { limit }.to_string();
     assert_eq!(text, "request body is over 7 bytes");
+}
+
+#[test]
+fn text_is_decoded_as_it_arrives() {
+    let body = [b"\xff\xfe".as_slice(), &utf16("<a>é\n\u{1f980}</a>")].concat();
+    let in_pieces = |kind: &str, more: &str, size: usize| {
+        let length = body.len();
+        let head = head(&format!(
+            "Content-Type: {kind}\r\n{more}Content-Length: {length}"
+        ));
+        let (mut decoder, mut request) = (Decoder::new(Limits::default()), None);
+        for byte in [head.as_bytes(), &body].concat().chunks(size) {
+            assert!(request.is_none());
+            decoder.feed(byte);
+            request = decoder.poll().unwrap();
+        }
+        request.unwrap().body
+    };
+    let usual = "application/soap+xml;charset=UTF-16";
+    for kind in [usual, "Application/SOAP+xml;charset=utf-16"] {
+        for size in [1, 2, 3, 7, 1000] {
+            let Body::Text(text) = in_pieces(kind, "", size) else {
+                panic!("{kind}");
+            };
+            assert_eq!(text.finish(), ("<a>é\n\u{1f980}</a>".to_owned(), true));
+        }
+    }
+    let others = [
+        (usual, "Content-Encoding: SLDC\r\n"),
+        (usual, "Authorization: Digest x\r\n"),
+        (usual, "Content-Type: text/plain\r\n"),
+        ("application/soap+xml;charset=UTF-8", ""),
+        ("multipart/encrypted", ""),
+    ];
+    for (kind, more) in others {
+        assert_eq!(
+            in_pieces(kind, more, 7),
+            Body::Bytes(body.clone()),
+            "{kind}, {more}"
+        );
+    }
 }

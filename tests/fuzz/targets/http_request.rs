@@ -34,7 +34,7 @@ fn decode<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<Request>, Opti
         loop {
             match decoder.poll() {
                 Ok(Some(request)) => {
-                    assert!(request.body.len() <= LIMITS.body);
+                    assert!(request.body.held() <= LIMITS.body);
                     assert!(request.head.headers.len() <= LIMITS.headers);
                     requests.push(request);
                 }
