@@ -92,14 +92,7 @@ pub(super) fn open(
                 return Err(refusal);
             }
             let (text, is_plain) = text.finish();
-            (
-                text,
-                is_plain,
-                Form {
-                    charset: Charset::Utf16,
-                    ..form
-                },
-            )
+            (text, is_plain, form)
         }
     };
     let message = Message {

@@ -52,10 +52,10 @@ pub(super) fn read<'a>(xml: &'a str, room: &mut Room) -> Option<Event<'a>> {
 }
 
 /// Maximum number of values and keywords together that this parser accepts. The general parser
-/// must accept everything that this one accepts; the rest of an event has about 50 nodes of
-/// [`LIMITS`].
+/// must accept everything that this one accepts: a value has two nodes of [`LIMITS`], and the
+/// rest of an event about 50.
 fn most(xml: &str) -> usize {
-    LIMITS.most_nodes(xml.len()).saturating_sub(64)
+    LIMITS.most_nodes(xml.len()).saturating_sub(64) / 2
 }
 
 fn read_system<'a>(cursor: &mut Cursor<'a>, event: &mut Event<'a>) -> Option<()> {

@@ -37,10 +37,11 @@ pub const LIMITS: Limits = Limits {
     attributes: 64,
     // Real events have 1 or 2.
     namespaces: 32,
-    // Real events have up to 400, and at least 20 bytes for each. Each may become a value.
-    nodes: 1024,
-    bytes_per_node: 24,
-    naming: "Name",
+    // Real events have up to 400, or 1,000 if `Name` is counted. Each may become a value, which
+    // takes up to a microsecond.
+    nodes: 1536,
+    bytes_per_node: 64,
+    naming: "",
     reserved: MAX_TEXT,
 };
 

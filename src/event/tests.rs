@@ -360,7 +360,7 @@ fn nodes_are_counted() {
     };
     for pad in [0, 500_000] {
         // The length adds to the limit, and each element of four bytes to the length.
-        let most = LIMITS.most_nodes(with(0, pad).len()) * 24 / 20;
+        let most = LIMITS.most_nodes(with(0, pad).len()) * 64 / 60;
         assert!(parse(&with(most - 100, pad)).is_ok(), "{pad}");
         let error = parse(&with(most + 100, pad)).expect_err("too many");
         let Error::Xml(xml::Error::Nodes { .. }) = error.reason else {
@@ -370,13 +370,15 @@ fn nodes_are_counted() {
     }
 }
 
-/// Genuine events of many short values are far from the limit.
+/// Genuine events have at most a few hundred values.
 #[test]
-fn thousands_of_the_shortest_values_are_read() {
+fn many_short_values_are_read() {
+    let long = format!("<Data Name='Parameter'>{}</Data>", "v".repeat(60));
     for (data, count) in [
         ("<v>1</v>", 1500),
-        ("<Data>v</Data>", 2000),
-        ("<Data Name='abc'>v</Data>", 16_000),
+        ("<Data>v</Data>", 1500),
+        ("<Data Name='abc'>v</Data>", 850),
+        (&long, 2400),
     ] {
         let event = with_body(&format!("<EventData>{}</EventData>", data.repeat(count)));
         assert_eq!(parse(&event).unwrap().data.len(), count, "{data}");
@@ -532,7 +534,7 @@ fn long_names_are_not_repeated_for_many_attributes() {
         let event = parse(xml).unwrap();
         assert!(lengths(&event) <= 65_536 + 3 * xml.len());
     }
-    for xml in [named(700, 100), named(256, 80), named(5000, 1)].as_flattened() {
+    for xml in [named(700, 100), named(256, 64), named(5000, 1)].as_flattened() {
         let most = 65_536 + 2 * xml.len();
         let reason = parse(xml).unwrap_err().reason;
         assert_eq!(reason, Error::LongNames { most });
@@ -570,7 +572,7 @@ fn both_readers_take_as_many_elements_as_the_fast_one_may() {
                 most = count;
             }
         }
-        assert!(least > 500, "{number}: {least}");
+        assert!(least > 300, "{number}: {least}");
     }
 }
 

@@ -143,6 +143,7 @@ impl<'a, 'l> Scanner<'a, 'l> {
     fn open(&mut self, at: usize) -> Result<(), Error> {
         let rest = self.rest(at);
         let mut tag = Tag::default();
+        let most = self.limits.attributes;
         let length = walk_tag(rest, |attribute| {
             tag.attributes = tag.attributes.saturating_add(1);
             tag.is_named |= is_named(attribute, self.limits.naming);
@@ -150,6 +151,8 @@ impl<'a, 'l> Scanner<'a, 'l> {
                 tag.namespaces = tag.namespaces.saturating_add(1);
                 self.note_declaration(attribute.trim_ascii_start());
             }
+            // A tag may consist of nothing else, and is refused below.
+            tag.attributes <= most
         });
         // The reader examines the attributes even of a tag that never ends.
         self.at = length.map_or(self.source.len(), |length| at.saturating_add(length));
@@ -294,7 +297,7 @@ fn is_one_element(frame: &[u8]) -> bool {
     let is_same_name = rest.is_some_and(|rest| matches!(rest, [b'>' | b' ', ..]));
     is_same_name
         && !name.is_empty()
-        && walk_tag(start, |_| {}) == Some(start.len())
+        && walk_tag(start, |_| true) == Some(start.len())
         && !start.ends_with(b"/>")
 }
 
@@ -319,8 +322,11 @@ fn end_of(rest: &[u8], skip: usize, end: &str, at: usize) -> usize {
 /// Walks over the tag at the front of `bytes` and passes each attribute to `attribute`:
 /// what lies between the end of the previous value and the end of its own. The first one
 /// includes the element's name. Returns the length of the tag, or `None` if it does not
-/// end; a `>` within quotes does not end it.
-pub(crate) fn walk_tag<'a>(bytes: &'a [u8], mut attribute: impl FnMut(&'a [u8])) -> Option<usize> {
+/// end, or if `attribute` returns false; a `>` within quotes does not end it.
+pub(crate) fn walk_tag<'a>(
+    bytes: &'a [u8],
+    mut attribute: impl FnMut(&'a [u8]) -> bool,
+) -> Option<usize> {
     let mut at = 1_usize;
     loop {
         let rest = bytes.get(at..)?;
@@ -331,7 +337,7 @@ pub(crate) fn walk_tag<'a>(bytes: &'a [u8], mut attribute: impl FnMut(&'a [u8]))
         }
         let length = memchr(*quote, value).unwrap_or(value.len());
         let end = found.saturating_add(length).saturating_add(2);
-        attribute(rest.get(..end).unwrap_or(rest));
+        attribute(rest.get(..end).unwrap_or(rest)).then_some(())?;
         at = at.saturating_add(end);
     }
 }

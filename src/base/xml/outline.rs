@@ -181,7 +181,7 @@ impl<'a> Outline<'a> {
         let front = self.text.get(start..cut.at)?;
         let back = self.text.get(cut.at..end)?;
         let tag = front.strip_suffix(CDATA_START)?;
-        let is_alone = walk_tag(tag.as_bytes(), |_| {}) == Some(tag.len())
+        let is_alone = walk_tag(tag.as_bytes(), |_| true) == Some(tag.len())
             && back.strip_prefix("]]></")?.find('<').is_none();
         let before = number.checked_sub(1).and_then(|last| self.cuts.get(last));
         let first = before.map_or(0, |cut| cut.sections);

@@ -48,7 +48,7 @@ impl<'a> Iterator for Segments<'a> {
         } else if rest.starts_with("<!") {
             Segment::Other(self.take(after(rest, ">")))
         } else {
-            Segment::Tag(self.take(walk_tag(rest.as_bytes(), |_| {})))
+            Segment::Tag(self.take(walk_tag(rest.as_bytes(), |_| true)))
         })
     }
 }

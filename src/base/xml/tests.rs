@@ -216,3 +216,19 @@ fn an_error_has_a_line() {
     assert_eq!(line("<a>\n\n</b>"), 3);
     assert_eq!(line(&format!("<a>\n{}", nested(100))), 2);
 }
+
+/// Each pair of quotes is an attribute for the scanner: a million of them took 90 ms.
+#[test]
+fn a_tag_is_given_up_at_the_limit_of_attributes() {
+    let quotes = "<a ".to_owned() + &"''".repeat(500_000) + "/>";
+    assert!(matches!(
+        parse(&quotes, &Limits::FILE).unwrap_err(),
+        Error::Attributes { offset: 0, .. }
+    ));
+    let mut walked = 0;
+    let length = walk_tag(quotes.as_bytes(), |_| {
+        walked += 1;
+        walked < 10
+    });
+    assert_eq!((length, walked), (None, 10));
+}

@@ -78,7 +78,7 @@ impl<'a> Skeleton<'a> {
     pub(super) fn beside_elements(&self, node: Node<'_, '_>) -> Vec<&'a str> {
         let whole = self.outline.range_of(node);
         let source = self.source_of(node);
-        let front = walk_tag(source.as_bytes(), |_| {}).unwrap_or(source.len());
+        let front = walk_tag(source.as_bytes(), |_| true).unwrap_or(source.len());
         let start = whole.start.saturating_add(front);
         let mut at = start;
         let mut pieces = Vec::new();
@@ -219,6 +219,7 @@ fn declared(tag: &str) -> Vec<&str> {
             None if name == Some("xmlns") => declared.push(""),
             _ => {}
         }
+        true
     });
     declared
 }
@@ -226,7 +227,7 @@ fn declared(tag: &str) -> Vec<&str> {
 /// The text between the start tag and the end tag of an element.
 #[must_use]
 pub fn content(element: &str) -> &str {
-    let start = walk_tag(element.as_bytes(), |_| {}).unwrap_or(element.len());
+    let start = walk_tag(element.as_bytes(), |_| true).unwrap_or(element.len());
     let end = element.rfind("</").unwrap_or(element.len());
     element.get(start..end).unwrap_or_default()
 }

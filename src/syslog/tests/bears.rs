@@ -131,7 +131,7 @@ fn parameters_are_counted() {
     };
     let others = params(&written(MessageKind::Text, &event(SYSTEM, "")));
     let most = MAX_PARAMS - others - 1;
-    for (count, left_out) in [(most, ""), (most + 1, "one"), (5000, "many")] {
+    for (count, left_out) in [(most, ""), (most + 1, "one"), (800, "many")] {
         for kind in KINDS {
             let parsed = bounded(kind, &numbered(count));
             let values = parsed.elements[2].params.len();
@@ -257,7 +257,8 @@ fn whole_data_that_is_longer_than_receivers_bear_is_marked() {
 
 #[test]
 fn many_values_with_one_name_take_linear_time() {
-    let values = "<Data Name='same'>x</Data>".repeat(8_000);
+    let value = "x".repeat(110);
+    let values = format!("<Data Name='same'>{value}</Data>").repeat(7_000);
     let xml = event(SYSTEM, &format!("<EventData>{values}</EventData>"));
     let whole = Style {
         data: StructuredData::Whole,
@@ -269,7 +270,7 @@ fn many_values_with_one_name_take_linear_time() {
         .iter()
         .map(|(name, _)| name)
         .collect();
-    assert_eq!(names.len(), 8_000);
+    assert_eq!(names.len(), 7_000);
 }
 
 #[test]

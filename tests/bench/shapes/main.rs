@@ -33,7 +33,7 @@ use units::{Place, Unit};
 const MOST: f64 = 20.0;
 /// Time that an event of any length may take in addition: for the elements and attributes that
 /// every event may have (`event::LIMITS`).
-const FREE: Duration = Duration::from_millis(1);
+const FREE: Duration = Duration::from_millis(2);
 /// Limit of the total time of an event.
 const MOST_IN_ALL: Duration = Duration::from_millis(50);
 const MIB: f64 = 1_048_576.0;
@@ -101,7 +101,7 @@ fn each_form(xml: &str, only: Option<&[String]>, mut note: impl FnMut(&str, usiz
     note("reading", xml.len(), read);
     for (form, envelope) in forms::envelopes(xml) {
         if is_wanted(form) {
-            let is_within = |time| is_within(time, envelope.len());
+            let is_within = |time: Duration| is_linear(time, envelope.len());
             let (time, _) = best(runs, is_within, || drop(wsman::parse(&envelope)));
             note(form, envelope.len(), time);
         }
@@ -145,7 +145,12 @@ fn best<T>(
 
 /// Whether an event of this length may take this time.
 fn is_within(time: Duration, length: usize) -> bool {
-    time <= MOST_IN_ALL && cost(time.saturating_sub(FREE), length) <= MOST
+    time <= MOST_IN_ALL && is_linear(time, length)
+}
+
+/// Whether a text of this length, such as an envelope with an event, may take this time.
+fn is_linear(time: Duration, length: usize) -> bool {
+    cost(time.saturating_sub(FREE), length) <= MOST
 }
 
 /// Milliseconds per MiB.
@@ -169,7 +174,8 @@ struct Worst {
 impl Worst {
     fn note(&mut self, shape: &str, form: &str, length: usize, time: Duration) {
         let cost = self.note_cost(shape, form, length, time);
-        if !is_within(time, length) {
+        let is_fine = length > MAX_TEXT && is_linear(time, length);
+        if !(is_fine || is_within(time, length)) {
             self.over.push((cost, time, format!("{form}: {shape}")));
         }
     }
