@@ -8,7 +8,7 @@ use std::fmt;
 use std::time::Instant;
 
 use super::login::Login;
-use super::{Memory, Message, Refusal, RefusalKind, Rules};
+use super::{Message, Refusal, RefusalKind, Shared};
 use crate::auth::{self, SecurityContext};
 use crate::base::wire::{self, Charset};
 use crate::protocol::http::multipart::{self, Style};
@@ -81,7 +81,7 @@ pub(super) fn open(
     login: &mut Login,
     form: Form,
     request: Request,
-    (rules, memory): (&Rules, &mut Memory),
+    (rules, memory): Shared<'_>,
     began: Instant,
 ) -> Result<(Message, Form), Refusal> {
     let Request { head, body } = request;
@@ -110,7 +110,7 @@ fn read(
     login: &mut Login,
     form: Form,
     (head, mut body): (&Head, Vec<u8>),
-    (rules, memory): (&Rules, &mut Memory),
+    (rules, memory): Shared<'_>,
 ) -> Result<(String, bool, Form), Refusal> {
     let content_type = head.header("Content-Type").unwrap_or_default();
     let content_type = ContentType::parse(content_type).ok_or_else(|| {
@@ -217,7 +217,7 @@ fn decode(
     plain: &[u8],
     encoding: Option<&str>,
     declared: Charset,
-    (rules, memory): (&Rules, &mut Memory),
+    (rules, memory): Shared<'_>,
 ) -> Result<(String, Charset, bool), Refusal> {
     let mut inflated = None;
     let bytes = match encoding.map(str::trim) {

@@ -5,6 +5,11 @@ use std::time::Duration;
 use crate::auth;
 use crate::protocol::http;
 
+/// Number of bytes that a source may send ahead of an answer.
+pub(super) const AHEAD: usize = 64 << 10;
+/// Number of bytes discarded after the last answer, which a source still sending can then read.
+pub(super) const DROPPED: usize = 64 << 10;
+
 /// Limits of one connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {

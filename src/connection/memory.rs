@@ -1,6 +1,9 @@
 //! Memory for decoding bodies, reused from request to request.
 
-use super::Message;
+use super::{Message, Rules};
+
+/// What all connections share: their rules, and memory.
+pub type Shared<'a> = (&'a Rules, &'a mut Memory);
 
 /// The large blocks that each request needs. All connections share them, since one request
 /// is handled at a time: what was used last is still in the processor's cache.

@@ -31,6 +31,7 @@ use crate::protocol::http::{self, Method, Request, Response};
 use crate::protocol::ntlm::Question;
 use envelope::Form;
 use front::Front;
+use limits::{AHEAD, DROPPED};
 use login::{Login, Turn};
 use outgoing::Outgoing;
 use pace::{Pace, Wait};
@@ -38,13 +39,8 @@ use phase::Phase;
 
 pub use event::{Answer, Event, Message};
 pub use limits::{Limits, Rules};
-pub use memory::Memory;
+pub use memory::{Memory, Shared};
 pub use refusal::{Refusal, RefusalKind};
-
-/// Number of bytes that a source may send ahead of an answer.
-const AHEAD: usize = 64 << 10;
-/// Number of bytes discarded after the last answer, which a source still sending can then read.
-const DROPPED: usize = 64 << 10;
 
 /// The server's side of one connection.
 pub struct Connection {
@@ -135,10 +131,8 @@ impl Connection {
     /// The question that a domain must answer before the source is authenticated.
     #[must_use]
     pub fn question(&self) -> Option<Question> {
-        match self.phase {
-            Phase::Asking(_) => self.login.question(),
-            _ => None,
-        }
+        let is_asking = matches!(self.phase, Phase::Asking(_));
+        is_asking.then(|| self.login.question()).flatten()
     }
 
     /// Number of bytes held for incomplete requests, or until the source has authenticated.
@@ -172,8 +166,8 @@ impl Connection {
                 return self.drop_bytes(bytes.len());
             }
         }
-        let is_known = self.login.is_known();
-        self.pace.note_arrival(now, bytes.len(), is_known);
+        self.pace
+            .note_arrival(now, bytes.len(), self.login.is_known());
         self.decoder.feed(bytes);
     }
 
@@ -184,8 +178,7 @@ impl Connection {
     pub fn poll(
         &mut self,
         now: Now,
-        rules: &Rules,
-        memory: &mut Memory,
+        (rules, memory): Shared<'_>,
         held: &dyn Fn(&str) -> bool,
         random: &mut dyn FnMut(&mut [u8]),
     ) -> Option<Event> {
@@ -199,15 +192,11 @@ impl Connection {
                     self.note_progress(now);
                     return None;
                 }
-                Err(error) => {
-                    let refusal =
-                        Refusal::new(RefusalKind::Http, error.status(), error.to_string());
-                    return Some(self.refuse_and_close(now, refusal));
-                }
+                Err(error) => return Some(self.refuse_and_close(now, error.into())),
             };
             let has_more = self.decoder.buffered() > 0;
             self.pace.note_request(now, has_more, self.login.is_known());
-            let event = self.handle_request(now, request, (rules, memory), held, random);
+            let event = self.handle_request(now, request, (rules, &mut *memory), held, random);
             if event.is_some() {
                 return event;
             }
@@ -227,7 +216,7 @@ impl Connection {
         &mut self,
         now: Now,
         request: Request,
-        (rules, memory): (&Rules, &mut Memory),
+        (rules, memory): Shared<'_>,
         held: &dyn Fn(&str) -> bool,
         random: &mut dyn FnMut(&mut [u8]),
     ) -> Option<Event> {
@@ -249,7 +238,7 @@ impl Connection {
                 return self.take_turn(now, form, *turn, Box::new(request));
             }
         }
-        self.admit(now, form, request, rules, memory)
+        self.admit(now, form, request, (rules, memory))
     }
 
     /// Carries out what happens to a request whose source has not authenticated.
@@ -284,8 +273,7 @@ impl Connection {
         &mut self,
         now: Now,
         verdict: Verdict,
-        rules: &Rules,
-        memory: &mut Memory,
+        shared: Shared<'_>,
     ) -> Option<Event> {
         let Phase::Asking(form) = self.phase else {
             return None;
@@ -293,20 +281,16 @@ impl Connection {
         self.phase = Phase::Open;
         self.pace.note_move(now);
         let request = self.held.take()?;
-        match self
-            .login
-            .handle_verdict(verdict, self.address, &rules.auth)
-        {
-            Ok(()) => self.admit(now, form, *request, rules, memory),
+        let policy = &shared.0.auth;
+        match self.login.handle_verdict(verdict, self.address, policy) {
+            Ok(()) => self.admit(now, form, *request, shared),
             Err(turn) => self.take_turn(now, form, *turn, request),
         }
     }
 
     /// Answers a request that waits for the domain, which will not be asked.
     pub fn hold_back(&mut self, now: Now) -> Option<Event> {
-        if !matches!(self.phase, Phase::Asking(_)) {
-            return None;
-        }
+        matches!(self.phase, Phase::Asking(_)).then_some(())?;
         self.held = None;
         Some(self.refuse_and_close(now, Refusal::too_many_failures()))
     }
@@ -317,15 +301,15 @@ impl Connection {
         now: Now,
         form: Form,
         request: Request,
-        rules: &Rules,
-        memory: &mut Memory,
+        shared: Shared<'_>,
     ) -> Option<Event> {
+        let rules = shared.0;
         if request.body.is_none() {
             self.respond(now, form, Response::empty(200));
             return None;
         }
         let began = self.pace.handled_began();
-        match envelope::open(&mut self.login, form, request, (rules, memory), began) {
+        match envelope::open(&mut self.login, form, request, shared, began) {
             Ok((message, form)) => {
                 self.phase = Phase::Answering(form);
                 Some(Event::Message(message))
@@ -448,20 +432,14 @@ impl Connection {
     /// When [`Connection::handle_timeout`] must be called.
     #[must_use]
     pub fn poll_timeout(&self, limits: &Limits) -> Option<Instant> {
-        let is_known = self.login.is_known();
-        self.wait()
-            .map(|wait| self.pace.due(wait, limits, is_known))
+        let wait = self.wait()?;
+        Some(self.pace.due(wait, limits, self.login.is_known()))
     }
 
     /// Handles a deadline; calling it early is harmless.
-    pub fn handle_timeout(
-        &mut self,
-        now: Now,
-        rules: &Rules,
-        memory: &mut Memory,
-    ) -> Option<Event> {
+    pub fn handle_timeout(&mut self, now: Now, shared: Shared<'_>) -> Option<Event> {
         let wait = self.wait()?;
-        if now.monotonic < self.poll_timeout(&rules.limits)? {
+        if now.monotonic < self.poll_timeout(&shared.0.limits)? {
             return None;
         }
         let what = match (wait, &mut self.phase) {
@@ -471,7 +449,7 @@ impl Connection {
                 // A later question of this connection must not receive this one's verdict.
                 form.keep_alive = false;
                 let verdict = Verdict::Unavailable("not verified in time".to_owned());
-                return self.handle_verdict(now, verdict, rules, memory);
+                return self.handle_verdict(now, verdict, shared);
             }
             (Wait::Proxy, phase) => {
                 // A balancer that has not stated the source cannot be answered.

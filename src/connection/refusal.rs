@@ -1,5 +1,7 @@
 //! Why a request was rejected.
 
+use crate::protocol::http;
+
 /// Why a request was rejected; the category for counters and logs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum RefusalKind {
@@ -98,5 +100,11 @@ impl Refusal {
     pub fn of(self, method: &'static str) -> Self {
         let method = Some(method);
         Self { method, ..self }
+    }
+}
+
+impl From<http::Error> for Refusal {
+    fn from(error: http::Error) -> Self {
+        Self::new(RefusalKind::Http, error.status(), error.to_string())
     }
 }

@@ -114,8 +114,7 @@ impl Scene {
         let mut fill = |bytes: &mut [u8]| bytes.fill(7);
         self.connection.poll(
             self.now,
-            &self.rules,
-            &mut Memory::default(),
+            (&self.rules, &mut Memory::default()),
             &|_| false,
             &mut fill,
         )
@@ -308,7 +307,7 @@ fn who_says_close_is_answered_and_closed() {
     scene.now = scene.now + pace::LINGER_TIME;
     scene
         .connection
-        .handle_timeout(scene.now, &scene.rules, &mut Memory::default());
+        .handle_timeout(scene.now, (&scene.rules, &mut Memory::default()));
     assert!(scene.connection.is_closed());
 }
 
@@ -372,8 +371,7 @@ fn a_request_is_held_until_the_domain_has_spoken() {
     let event = scene.connection.handle_verdict(
         scene.now,
         verdict.clone(),
-        &scene.rules,
-        &mut Memory::default(),
+        (&scene.rules, &mut Memory::default()),
     );
     let Some(Event::Message(message)) = event else {
         panic!("{event:?}");
@@ -392,7 +390,7 @@ fn a_request_is_held_until_the_domain_has_spoken() {
     let event =
         scene
             .connection
-            .handle_verdict(scene.now, verdict, &scene.rules, &mut Memory::default());
+            .handle_verdict(scene.now, verdict, (&scene.rules, &mut Memory::default()));
     assert!(event.is_none() && scene.connection.outgoing().is_empty());
 }
 
@@ -403,7 +401,7 @@ fn a_key_that_is_not_the_domains_opens_nothing() {
     let event =
         scene
             .connection
-            .handle_verdict(scene.now, verdict, &scene.rules, &mut Memory::default());
+            .handle_verdict(scene.now, verdict, (&scene.rules, &mut Memory::default()));
     let Some(Event::Refused(refusal)) = event else {
         panic!("{event:?}");
     };
@@ -435,8 +433,7 @@ fn a_domain_says_no_or_nothing_and_the_source_gets_401() {
         let event = scene.connection.handle_verdict(
             scene.now,
             verdict,
-            &scene.rules,
-            &mut Memory::default(),
+            (&scene.rules, &mut Memory::default()),
         );
         let Some(Event::Refused(refusal)) = event else {
             panic!("{event:?}");
@@ -459,7 +456,7 @@ fn a_domain_that_never_answers_costs_the_connection() {
     scene.now = scene.now + limits.authentication_time;
     let event = scene
         .connection
-        .handle_timeout(scene.now, &scene.rules, &mut Memory::default());
+        .handle_timeout(scene.now, (&scene.rules, &mut Memory::default()));
     let Some(Event::Refused(refusal)) = event else {
         panic!("{event:?}");
     };
@@ -471,7 +468,7 @@ fn a_domain_that_never_answers_costs_the_connection() {
     let event =
         scene
             .connection
-            .handle_verdict(scene.now, late, &scene.rules, &mut Memory::default());
+            .handle_verdict(scene.now, late, (&scene.rules, &mut Memory::default()));
     assert!(event.is_none() && scene.connection.identity().is_none());
 }
 

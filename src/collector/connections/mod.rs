@@ -259,9 +259,9 @@ impl Connections {
             return None;
         };
         self.seats.admission.note_verdict(id, verdict);
-        let (rules, memory) = (&self.settings.rules, &mut self.memory);
+        let shared = (&self.settings.rules, &mut self.memory);
         let connection = &mut slot.connection;
-        let event = connection.handle_verdict(now, verdict.clone(), rules, memory)?;
+        let event = connection.handle_verdict(now, verdict.clone(), shared)?;
         self.handle_event(now, id, event)
     }
 
@@ -282,8 +282,8 @@ impl Connections {
         let mut fill = |bytes: &mut [u8]| random.fill_bytes(bytes);
         let address = slot.connection.address();
         let held = |account: &str| admission.is_held(account, address);
-        let (rules, memory) = (&self.settings.rules, &mut self.memory);
-        slot.connection.poll(now, rules, memory, &held, &mut fill)
+        let shared = (&self.settings.rules, &mut self.memory);
+        slot.connection.poll(now, shared, &held, &mut fill)
     }
 
     /// Takes back the memory of a message that has been handled.
@@ -412,8 +412,8 @@ impl Connections {
         if let Some((since, until)) = unread {
             slot.connection.note_unread(since, until);
         }
-        let (rules, memory) = (&self.settings.rules, &mut self.memory);
-        let event = slot.connection.handle_timeout(now, rules, memory);
+        let shared = (&self.settings.rules, &mut self.memory);
+        let event = slot.connection.handle_timeout(now, shared);
         if let Some(Event::Refused(refusal)) = event {
             self.note_refusal(now, id, refusal);
         }
