@@ -3,7 +3,7 @@
 //! Most bodies are a hundred kilobytes of UTF-16. Decoding each piece while it is in the
 //! cache saves a copy of all of them, and holds half as much.
 
-use super::wire::{NO_CHARACTER, Order, push_decoded};
+use super::wire::{NO_CHARACTER, Order, is_high_surrogate, push_decoded};
 
 /// A text of which more may follow, in little-endian order.
 ///
@@ -90,7 +90,7 @@ fn complete(bytes: &[u8]) -> usize {
     let even = bytes.len() - bytes.len() % 2;
     let last = bytes.get(..even).and_then(<[u8]>::last_chunk);
     match last.map(|unit| u16::from_le_bytes(*unit)) {
-        Some(0xd800..0xdc00) => even - 2,
+        Some(last) if is_high_surrogate(last) => even - 2,
         _ => even,
     }
 }

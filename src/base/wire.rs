@@ -258,13 +258,18 @@ fn push_wide<'a>(
     const BLOCK: usize = 16;
     let mut end = BLOCK.min(units.len());
     let last = end.checked_sub(1).and_then(|last| units.get(last));
-    if last.is_some_and(|unit| (0xd800..0xdc00).contains(&order.unit(*unit))) {
+    if last.is_some_and(|unit| is_high_surrogate(order.unit(*unit))) {
         end = units.len().min(end + 1);
     }
     let (block, rest) = units.split_at(end);
     let units = block.iter().map(|unit| order.unit(*unit));
     text.extend(char::decode_utf16(units).map(|char| char.unwrap_or(bad)));
     rest
+}
+
+/// Whether a unit of UTF-16 is the first of two.
+pub(super) fn is_high_surrogate(unit: u16) -> bool {
+    (0xd800..0xdc00).contains(&unit)
 }
 
 /// Removes white space, as XML defines it, from both ends. There is nearly always none.

@@ -46,7 +46,7 @@ use uuid::Uuid;
 
 use crate::auth::Verdict;
 use crate::base::clock::{Now, UnixSeconds};
-use crate::connection::{Answer, Connection};
+use crate::connection::{Answer, Connection, Message};
 use crate::hosts::Registry;
 use crate::metrics::Counters;
 use crate::output;
@@ -268,15 +268,19 @@ impl Collector {
     /// Handles all requests of a connection that can be handled now.
     fn advance(&mut self, now: Now, id: ConnId) {
         while let Some(message) = self.connections.poll(now, id) {
-            self.handle_message(now, id, &message);
-            self.connections.reuse(message);
+            self.handle_and_reuse(now, id, message);
         }
         self.connections.settle(now, id);
     }
 
+    fn handle_and_reuse(&mut self, now: Now, id: ConnId, message: Message) {
+        self.handle_message(now, id, &message);
+        self.connections.reuse(message);
+    }
+
     fn handle_judged(&mut self, now: Now, id: ConnId, verdict: &Verdict) {
         if let Some(message) = self.connections.handle_verdict(now, id, verdict) {
-            self.handle_message(now, id, &message);
+            self.handle_and_reuse(now, id, message);
         }
         self.advance(now, id);
         self.connections.ask_waiting(now);
