@@ -1,5 +1,8 @@
 //! Escapes for values of structured data and for `MSG`.
 
+mod table;
+
+use self::table::Table;
 use super::{ControlCharacters, Escape, Style};
 use crate::base::lanes::{ByteClass, Lanes, Mask, find, push_plain, push_short};
 use crate::base::pieces::{self, Pieces};
@@ -29,6 +32,9 @@ pub(super) fn push_value_part(out: &mut Pieces<'_>, xml: &str, value: &str, form
 /// with it, so that whole blocks can be read.
 #[inline(never)]
 fn push_special_part(out: &mut Pieces<'_>, from: &[u8], text: &str, form: impl Form) {
+    if text.len() >= Table::LEAST {
+        return push_special(out.flush(), text.as_bytes(), form);
+    }
     let from = if from.is_empty() {
         text.as_bytes()
     } else {
@@ -135,18 +141,32 @@ pub(super) fn push_escaped(out: &mut Vec<u8>, text: &str, form: impl Form) {
 /// its registers are not saved for texts that have nothing to escape.
 #[inline(never)]
 fn push_special(out: &mut Vec<u8>, text: &[u8], form: impl Form) {
+    let table = (text.len() >= Table::LEAST).then(|| Table::new(form));
     let mut rest = text;
     while let Some((plain, special)) = form.find(rest).and_then(|at| rest.split_at_checked(at)) {
         push_short(out, plain);
         rest = special;
-        // Some texts consist of escaped characters only.
-        while rest.first().is_some_and(|byte| form.has(*byte)) {
-            let (piece, length) = first_piece(rest, form);
-            push_piece(out, piece);
+        if let Some(table) = &table {
+            let length = table.push_front(out, rest, form);
             rest = rest.get(length..).unwrap_or_default();
+            continue;
         }
+        // Some texts consist of escaped characters only.
+        rest = push_each(out, rest, form);
     }
     push_short(out, rest);
+}
+
+/// Appends the escapes of the special bytes at the front, and returns the rest.
+#[inline(always)]
+pub(super) fn push_each<'t>(out: &mut Vec<u8>, text: &'t [u8], form: impl Form) -> &'t [u8] {
+    let mut rest = text;
+    while rest.first().is_some_and(|byte| form.has(*byte)) {
+        let (piece, length) = first_piece(rest, form);
+        push_piece(out, piece);
+        rest = rest.get(length..).unwrap_or_default();
+    }
+    rest
 }
 
 /// The escape of the special byte at the front, and the number of bytes it replaces (2 for a C1

@@ -122,14 +122,15 @@ fn push_data(data: &[u8], room: usize, rest: &mut Vec<u8>) {
         .iter()
         .position(|&byte| byte == b' ')
         .unwrap_or(data.len());
-    let lengths: Vec<usize> = params(data).map(|param| param.value.len()).collect();
+    let params: Vec<_> = params(data).collect();
+    let lengths: Vec<usize> = params.iter().map(|param| param.value.len()).collect();
     let names = data.len().saturating_sub(lengths.iter().sum());
     let length = match room.checked_sub(names) {
         Some(room) => fair_length(lengths, room),
         None => SHORT_VALUE,
     };
     rest.extend_from_slice(data.get(..id).unwrap_or_default());
-    for param in params(data) {
+    for param in params {
         let before = data
             .get(param.whole.start..param.value.start)
             .unwrap_or_default();
@@ -204,20 +205,31 @@ fn params(element: &[u8]) -> impl Iterator<Item = Param> {
         let start = at;
         let quote = memchr::memchr(b'"', element.get(start..)?)?;
         let value = start + quote + 1;
-        let mut end = value;
-        // An escape has two bytes, the first of them a backslash.
-        loop {
-            let step = memchr2(b'"', b'\\', element.get(end..)?)?;
-            end += step;
-            if element.get(end) == Some(&b'"') {
-                break;
-            }
-            end += 2;
-        }
+        let end = end_of_value(element, value)?;
         at = end + 1;
         Some(Param {
             whole: start..at,
             value: value..end,
         })
     })
+}
+
+/// The position of the quote that ends the value which begins at `start`.
+fn end_of_value(element: &[u8], start: usize) -> Option<usize> {
+    /// How many bytes after an escape are likely to contain another one, for which a search would
+    /// take longer.
+    const NEAR: usize = 16;
+    let mut at = start;
+    loop {
+        at += memchr2(b'"', b'\\', element.get(at..)?)?;
+        let near = at.saturating_add(NEAR);
+        while at < near {
+            match element.get(at)? {
+                b'"' => return Some(at),
+                // An escape has two bytes.
+                b'\\' => at += 2,
+                _ => at += 1,
+            }
+        }
+    }
 }

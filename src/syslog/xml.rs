@@ -8,9 +8,9 @@
 
 use memchr::{memchr, memchr2, memrchr};
 
-use super::escape::{Form, Piece, may_be_control, piece, push_escaped, push_text};
+use super::escape::{Form, Piece, may_be_control, piece, push_each, push_escaped, push_text};
 use super::{ControlCharacters, Escape, Style};
-use crate::base::lanes::{ByteClass, Lanes, Mask, find, positions};
+use crate::base::lanes::{ByteClass, Lanes, Mask, find, positions, push_short};
 use crate::base::wire::trim;
 use crate::base::xml::scan::{Segment, segments};
 
@@ -134,7 +134,7 @@ fn push_section(out: &mut Vec<u8>, section: &str, form: Line) {
         .find(rest.as_bytes())
         .and_then(|at| rest.split_at_checked(at))
     {
-        out.extend_from_slice(plain.as_bytes());
+        push_short(out, plain.as_bytes());
         let is_plain = |c: char| !c.is_control() || (!form.all && !matches!(c, '\n' | '\r'));
         let end = tail.find(is_plain).unwrap_or(tail.len());
         // 0xC2 may also begin a character that is not a control character.
@@ -144,7 +144,7 @@ fn push_section(out: &mut Vec<u8>, section: &str, form: Line) {
             out.extend_from_slice(special.as_bytes());
         } else {
             out.extend_from_slice(b"]]>");
-            push_escaped(out, special, form);
+            push_each(out, special.as_bytes(), form);
             out.extend_from_slice(b"<![CDATA[");
         }
         rest = after;
