@@ -1,7 +1,6 @@
 //! Envelopes as XML: checks limits, and leaves large events out of the tree.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 
 use super::Error;
 use super::text::Escaped;
@@ -161,7 +160,7 @@ fn inherited_namespaces(node: Node<'_, '_>) -> String {
     let used = used_prefixes(node);
     for namespace in parent.namespaces() {
         let prefix = namespace.name();
-        let is_used = used.contains(prefix.unwrap_or_default());
+        let is_used = used.contains(&prefix.unwrap_or_default());
         if is_used && prefix != Some("xml") && !namespace.uri().is_empty() {
             let name = prefix.map_or_else(String::new, |prefix| format!(":{prefix}"));
             let uri = Escaped(namespace.uri());
@@ -173,9 +172,10 @@ fn inherited_namespaces(node: Node<'_, '_>) -> String {
 
 /// The prefixes of elements and attributes in `node` that are declared outside of it; the
 /// empty one is that of elements without a prefix.
-fn used_prefixes<'d>(node: Node<'_, 'd>) -> BTreeSet<&'d str> {
+fn used_prefixes<'d>(node: Node<'_, 'd>) -> Vec<&'d str> {
     let text = node.document().input_text();
-    let mut used = BTreeSet::new();
+    // As few as there are namespaces in scope.
+    let mut used = Vec::new();
     // The declarations of the open elements.
     let mut around: Vec<(usize, Vec<&str>)> = Vec::new();
     for element in node.descendants().filter(Node::is_element) {
@@ -191,11 +191,9 @@ fn used_prefixes<'d>(node: Node<'_, 'd>) -> BTreeSet<&'d str> {
         // An attribute without a prefix is in no namespace.
         let attributes = attributes.filter(|name| name.contains(':')).map(prefix);
         for prefix in attributes.chain([own]) {
-            if !around
-                .iter()
-                .any(|(_, declared)| declared.contains(&prefix))
-            {
-                used.insert(prefix);
+            let is_declared = |(_, declared): &(usize, Vec<&str>)| declared.contains(&prefix);
+            if !used.contains(&prefix) && !around.iter().any(is_declared) {
+                used.push(prefix);
             }
         }
     }
