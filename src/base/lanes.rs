@@ -164,38 +164,6 @@ fn first(bits: u32) -> usize {
     usize::try_from(bits.trailing_zeros()).unwrap_or(0)
 }
 
-/// The positions of all bytes in the class, in order; for classes of which there are many.
-#[inline(always)]
-pub fn positions(bytes: &[u8], class: impl ByteClass) -> impl Iterator<Item = usize> {
-    let (blocks, rest) = bytes.as_chunks();
-    let end = bytes.len() - rest.len();
-    let blocks = (0..).step_by(BLOCK).zip(blocks);
-    let of_block = move |(start, block): (usize, &_)| {
-        Bits(marks(block, class).bits()).map(move |at| start + at)
-    };
-    let rest = rest
-        .iter()
-        .enumerate()
-        .filter(move |(_, byte)| class.has(**byte));
-    blocks
-        .flat_map(of_block)
-        .chain(rest.map(move |(at, _)| end + at))
-}
-
-/// The places of the bits that are set.
-struct Bits(u32);
-
-impl Iterator for Bits {
-    type Item = usize;
-
-    #[inline(always)]
-    fn next(&mut self) -> Option<usize> {
-        let place = (self.0 != 0).then(|| first(self.0));
-        self.0 &= self.0.wrapping_sub(1);
-        place
-    }
-}
-
 /// Whether any byte is in the class. Faster than [`find`] where nearly always none is,
 /// because it looks at four blocks before it branches.
 #[inline]
@@ -408,20 +376,6 @@ mod tests {
                 assert_eq!(find(&bytes, Class(true)), Some(at));
                 bytes[at + 1..].fill(b'.');
                 assert!(any(&bytes, Class(true)));
-            }
-        }
-    }
-
-    #[test]
-    fn positions_are_all_there_are() {
-        for length in 0..60 {
-            for step in 1..20 {
-                let is_special = |at: &usize| (at + length).is_multiple_of(step);
-                let special: Vec<_> = (0..length).filter(is_special).collect();
-                let mut bytes = vec![b'.'; length];
-                special.iter().for_each(|at| bytes[*at] = b'"');
-                let found: Vec<_> = positions(&bytes, Class(false)).collect();
-                assert_eq!(found, special);
             }
         }
     }

@@ -6,11 +6,11 @@
 //! line ends to line feeds), and spaces within tags (3.3.3 normalizes them to spaces in attribute
 //! values), in comments, and outside the root.
 
-use memchr::{memchr, memchr2, memrchr};
+use memchr::{memchr2, memrchr};
 
 use super::escape::{Form, Piece, may_be_control, piece, push_each, push_escaped, push_text};
 use super::{ControlCharacters, Escape, Style};
-use crate::base::lanes::{ByteClass, Lanes, Mask, find, positions, push_short};
+use crate::base::lanes::{ByteClass, Lanes, Mask, find, push_short};
 use crate::base::wire::trim;
 use crate::base::xml::scan::{Segment, segments};
 
@@ -37,11 +37,7 @@ pub(super) fn push_broken(out: &mut Vec<u8>, text: &str, style: &Style) {
 /// tag, a reader would read a raw line feed as a space (XML 1.0 3.3.3).
 fn push_lines(out: &mut Vec<u8>, xml: &str) {
     let bytes = xml.as_bytes();
-    // Where there is one reference, there usually are many.
-    let first = memchr(b'&', bytes).unwrap_or(bytes.len());
-    let end = memrchr(b'&', bytes).map_or(0, |last| last + 1);
-    let rest = bytes.get(first..end).unwrap_or_default();
-    let references = positions(rest, Ampersand).map(|at| first + at);
+    let references = memchr::memchr_iter(b'&', bytes);
     let feeds = references.filter_map(|at| Some((at, line_feed_at(bytes, at)?)));
     let mut feeds = feeds.peekable();
     let (mut kept, mut start) = (0, 0);
@@ -69,16 +65,6 @@ fn push_lines(out: &mut Vec<u8>, xml: &str) {
 fn has_sections(xml: &[u8]) -> bool {
     let mut marks = memchr::memchr_iter(b'!', xml);
     marks.any(|at| at.checked_sub(1).and_then(|before| xml.get(before)) == Some(&b'<'))
-}
-
-#[derive(Clone, Copy)]
-struct Ampersand;
-
-impl ByteClass for Ampersand {
-    #[inline(always)]
-    fn of<L: Lanes>(self, bytes: L) -> L::Mask {
-        bytes.is(b'&')
-    }
 }
 
 /// Whether a tag certainly ends here. Otherwise `>` may be in an attribute, a CDATA section, or a
