@@ -172,6 +172,12 @@ impl Queue {
         entry.frames.bytes.get(self.offset..)
     }
 
+    /// The bytes to write on a stream after [`Queue::next_bytes`], batch by batch.
+    pub fn further_bytes(&self) -> impl Iterator<Item = &[u8]> {
+        let further = self.entries.iter().skip(self.cursor.saturating_add(1));
+        further.map(|entry| entry.frames.bytes.as_slice())
+    }
+
     /// The next message to send as a datagram.
     #[must_use]
     pub fn next_datagram(&self) -> Option<&[u8]> {

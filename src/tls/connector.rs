@@ -2,7 +2,7 @@
 //! receiver's TCP has acknowledged.
 
 use std::collections::VecDeque;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
@@ -145,6 +145,15 @@ impl Secured {
         Ok(count)
     }
 
+    /// The same for the front of `parts`, of which as many as fit share a record.
+    pub(crate) fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        match parts {
+            [] => Ok(0),
+            [first, rest @ ..] if rest.is_empty() || first.len() >= RECORD => self.write(first),
+            _ => self.write(&front(parts, RECORD)),
+        }
+    }
+
     /// Writes what waits for the socket; returns whether nothing waits any more.
     pub(crate) fn send(&mut self) -> io::Result<bool> {
         self.stream.get_mut().send()
@@ -257,6 +266,16 @@ impl Wire {
         self.written = 0;
         Ok(true)
     }
+}
+
+/// The first `most` bytes of `parts`.
+fn front(parts: &[IoSlice<'_>], most: usize) -> Vec<u8> {
+    let mut front = Vec::with_capacity(most);
+    for part in parts {
+        let room = most.saturating_sub(front.len());
+        front.extend_from_slice(part.get(..room).unwrap_or(part));
+    }
+    front
 }
 
 impl Write for Wire {

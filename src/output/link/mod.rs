@@ -294,6 +294,17 @@ impl Link {
         }
     }
 
+    /// The bytes to write after those, batch by batch, so that a turn's small batches need not be
+    /// written one by one.
+    pub fn further_bytes(&self) -> impl Iterator<Item = &[u8]> {
+        let stream = match &self.way {
+            Way::Stream(stream) => Some(stream),
+            Way::Topic(_) => None,
+        };
+        let further = stream.map(|stream| stream.further_bytes(&self.delivery));
+        further.into_iter().flatten()
+    }
+
     /// The next datagram, while the output is open.
     #[must_use]
     pub fn next_datagram(&self) -> Option<&[u8]> {

@@ -11,7 +11,7 @@ use super::delivery::Delivery;
 use super::look::Look;
 use super::session::{Desk, End, Outcome, Session};
 use crate::base::clock::Now;
-use crate::output::queue::BatchId;
+use crate::output::queue::{BatchId, Queue};
 use crate::output::{Settings, Target, Task};
 
 /// Number of messages that a stalled RELP receiver may leave unanswered, half of its
@@ -147,6 +147,16 @@ impl Stream {
             None if self.is_up() => delivery.queue().next_bytes(),
             None => None,
         }
+    }
+
+    /// The bytes to write after those, batch by batch.
+    pub(super) fn further_bytes<'a>(
+        &self,
+        delivery: &'a Delivery,
+    ) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let is_plain = self.session.is_none() && self.is_up();
+        let queue = is_plain.then(|| delivery.queue());
+        queue.into_iter().flat_map(Queue::further_bytes)
     }
 
     /// Reports that `count` bytes have been written.

@@ -124,9 +124,13 @@ impl Scene {
     /// Writes everything that is offered, in pieces, until the connection fails. Returns whether it
     /// did.
     fn flow(&mut self) -> bool {
-        while let Some(bytes) = self.link.next_bytes() {
-            let count = bytes.len().min(1000).min(self.cut.unwrap_or(usize::MAX));
-            self.wire.extend_from_slice(&bytes[..count]);
+        while self.link.next_bytes().is_some() {
+            let most = self.cut.unwrap_or(usize::MAX).min(1000);
+            let next = self.link.next_bytes().into_iter();
+            let next = next.chain(self.link.further_bytes()).flatten();
+            let before = self.wire.len();
+            self.wire.extend(next.copied().take(most));
+            let count = self.wire.len() - before;
             self.written(count);
             if let Some(cut) = &mut self.cut {
                 *cut -= count;

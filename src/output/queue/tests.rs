@@ -9,18 +9,12 @@ fn frames(messages: &[&str]) -> Rc<Frames> {
     Rc::new(frames)
 }
 
-/// Writes up to `count` bytes and returns them.
-fn write(queue: &mut Queue, mut count: usize) -> String {
-    let mut out = String::new();
-    while count > 0
-        && let Some(bytes) = queue.next_bytes()
-    {
-        let part = bytes[..bytes.len().min(count)].to_vec();
-        queue.handle_written(part.len());
-        count -= part.len();
-        out += std::str::from_utf8(&part).unwrap();
-    }
-    out
+/// Writes up to `count` bytes at once, of several batches, and returns them.
+fn write(queue: &mut Queue, count: usize) -> String {
+    let next = queue.next_bytes().into_iter().chain(queue.further_bytes());
+    let bytes: Vec<u8> = next.flatten().copied().take(count).collect();
+    queue.handle_written(bytes.len());
+    String::from_utf8(bytes).unwrap()
 }
 
 fn confirm(queue: &mut Queue, unacknowledged: usize) -> Vec<u64> {

@@ -1,6 +1,6 @@
 //! The connections to the Kafka brokers of outputs: one for each broker, opened when needed.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 
 use mio::Token;
@@ -205,7 +205,10 @@ impl Brokers {
             let (Some(line), Some(link)) = (self.lines.get_mut(index), hub.link(output)) else {
                 return;
             };
-            match line.socket.write(link.broker_bytes(broker)) {
+            match line
+                .socket
+                .write(&[IoSlice::new(link.broker_bytes(broker))])
+            {
                 Ok(Writing::Wrote(count)) => {
                     share = share.saturating_sub(count);
                     self.tell_broker(hub, now, index, Event::Written(count));

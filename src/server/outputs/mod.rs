@@ -6,7 +6,7 @@ mod early;
 mod files;
 mod socket;
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 
 use mio::Token;
@@ -28,6 +28,8 @@ const READ_SHARE: usize = 64;
 const READ_SIZE: usize = 16 * 1024;
 /// Maximum number of bytes to write to one output before the others have their turn.
 const WRITE_SHARE: usize = 4 << 20;
+/// Maximum number of batches to write to an output at a time.
+const MOST_PARTS: usize = 64;
 
 /// The sockets of all outputs, and the connections to their brokers.
 #[derive(Debug)]
@@ -341,20 +343,18 @@ impl Outputs {
             let (Some(socket), Some(link)) = (self.sockets.get_mut(index), hub.link(id)) else {
                 return Ok(());
             };
-            let next = if socket.is_datagram() {
-                link.next_datagram()
-            } else {
-                link.next_bytes()
+            let parts = next_parts(link, socket.is_datagram());
+            let Some(first) = parts.first() else {
+                return Ok(());
             };
-            let Some(bytes) = next else { return Ok(()) };
-            let count = match socket.write(bytes) {
+            let count = match socket.write(&parts) {
                 Ok(Writing::Wrote(count)) => {
                     socket.beginning().wrote(now.monotonic);
                     count
                 }
                 Ok(Writing::Blocked) => return Ok(()),
                 Ok(Writing::TooLarge) => {
-                    let size = bytes.len();
+                    let size = first.len();
                     log::warn!(
                         "{}: a message of {size} bytes is too large (see ?max=); dropped",
                         socket.label()
@@ -389,4 +389,22 @@ impl Outputs {
         let opening = socket.open(hub.registry());
         self.note_opening(hub, now, index, opening);
     }
+}
+
+/// What to write next: a datagram, or some batches of a stream, which would otherwise cost a
+/// packet each.
+fn next_parts(link: &Link, is_datagram: bool) -> Vec<IoSlice<'_>> {
+    /// No more than this many at a time, in bytes; the last one may exceed it.
+    const ENOUGH: usize = 256 * 1024;
+    if is_datagram {
+        return link.next_datagram().map(IoSlice::new).into_iter().collect();
+    }
+    let mut room = ENOUGH;
+    let next = link.next_bytes().into_iter().chain(link.further_bytes());
+    let some = next.take(MOST_PARTS).take_while(|part| {
+        let fits = room > 0;
+        room = room.saturating_sub(part.len());
+        fits
+    });
+    some.map(IoSlice::new).collect()
 }

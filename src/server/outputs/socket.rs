@@ -1,7 +1,7 @@
 //! The socket or file of one output: open, write, measure, close.
 
 use std::fs::File;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::{Duration, Instant};
@@ -322,21 +322,22 @@ impl OutputSocket {
         }
     }
 
-    /// Writes the front of `bytes`, or all of it as one datagram. Never blocks.
-    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<Writing> {
+    /// Writes the front of `parts`, or the first one as a datagram. Never blocks.
+    pub(super) fn write(&mut self, parts: &[IoSlice<'_>]) -> io::Result<Writing> {
         let State::Open(channel) = &mut self.state else {
             return Ok(Writing::Blocked);
         };
+        let first = parts.first().map_or([].as_slice(), |part| part);
         let result = match channel {
-            Channel::Tcp(s) => s.write(bytes),
-            Channel::Tls(s) => s.write(bytes),
-            Channel::Unix(s) => s.write(bytes),
-            Channel::Udp(s) => s.send(bytes),
-            Channel::UnixDatagram(s) => s.send(bytes),
-            Channel::Pipe(f) | Channel::File(f) => f.write(bytes),
+            Channel::Tcp(s) => s.write_vectored(parts),
+            Channel::Tls(s) => s.write_vectored(parts),
+            Channel::Unix(s) => s.write_vectored(parts),
+            Channel::Udp(s) => s.send(first),
+            Channel::UnixDatagram(s) => s.send(first),
+            Channel::Pipe(f) | Channel::File(f) => f.write_vectored(parts),
         };
         match result {
-            Ok(0) if !bytes.is_empty() => Err(ErrorKind::WriteZero.into()),
+            Ok(0) if !first.is_empty() => Err(ErrorKind::WriteZero.into()),
             Ok(count) => Ok(Writing::Wrote(count)),
             Err(e) if e.kind() == ErrorKind::WouldBlock => {
                 self.blocked = true;
