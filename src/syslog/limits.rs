@@ -10,7 +10,7 @@ use std::ops::Range;
 use super::cut::{TRUNCATED, cut, fair_length};
 use super::escape::push_value;
 use super::message::{Marks, Message};
-use super::names::{Name, Numbered};
+use super::names::{Numbered, ParamName};
 use super::{MessageKind, Style, push_number, text};
 
 /// Maximum length of a value in bytes, with its escapes.
@@ -47,7 +47,7 @@ pub(super) fn may_be_too_many(params: usize) -> bool {
 
 /// One parameter with its whole value.
 struct Param<'v> {
-    name: Name,
+    name: ParamName,
     value: Cow<'v, str>,
     /// The escaped value: all of it, or at least the [`MAX_VALUE`] bytes that may be sent. Empty
     /// beyond the first [`MAX_PARAMS`], which are never sent.
@@ -136,7 +136,7 @@ fn push_within(
 fn facts_of(message: &Message<'_, '_>) -> Vec<Param<'static>> {
     let mut facts = Vec::new();
     message.each_fact(|name, value| {
-        let mut fact = param(Name::of(name), Cow::Owned(value.to_owned()));
+        let mut fact = param(ParamName::of(name), Cow::Owned(value.to_owned()));
         if facts.len() < MAX_PARAMS {
             fact.escape(message.style);
         }
@@ -157,7 +157,7 @@ fn values_of<'v>(message: &'v Message<'_, '_>) -> Vec<Param<'v>> {
     values
 }
 
-fn param(name: Name, value: Cow<'_, str>) -> Param<'_> {
+fn param(name: ParamName, value: Cow<'_, str>) -> Param<'_> {
     Param {
         name,
         value,

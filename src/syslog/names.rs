@@ -113,16 +113,16 @@ fn hash(name: &[u8]) -> usize {
 
 /// An SD-NAME. Held in place, since an event may have thousands.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Name {
+pub(super) struct ParamName {
     /// Followed by zeros, which no name contains.
     bytes: [u8; MAX_SD_NAME],
     length: usize,
 }
 
-/// The bytes of a [`Name`] in lower case.
+/// The bytes of a [`ParamName`] in lower case.
 type Folded = [u8; MAX_SD_NAME];
 
-impl Name {
+impl ParamName {
     /// The name as [`push_name`] writes it.
     pub(super) fn of(name: &str) -> Self {
         let plain = name.as_bytes();
@@ -188,13 +188,13 @@ pub(super) struct Numbered {
 impl Numbered {
     /// Reserves names: [`next`](Self::next) numbers names equal to them.
     pub(super) fn reserve<'n>(&mut self, names: impl IntoIterator<Item = &'n str>) {
-        let names = names.into_iter().map(|name| Name::of(name).folded());
+        let names = names.into_iter().map(|name| ParamName::of(name).folded());
         self.taken.extend(names);
     }
 
     /// A unique SD-NAME for the next parameter.
-    pub(super) fn next(&mut self, name: &str) -> Name {
-        let name = Name::of(name);
+    pub(super) fn next(&mut self, name: &str) -> ParamName {
+        let name = ParamName::of(name);
         if self.taken.insert(name.folded()) {
             name
         } else {
@@ -203,7 +203,7 @@ impl Numbered {
     }
 
     /// The name with the next free number, of as few digits as possible.
-    fn numbered(&mut self, name: Name) -> Name {
+    fn numbered(&mut self, name: ParamName) -> ParamName {
         let least = self.least.entry(name.folded()).or_insert(1);
         loop {
             let (all, from) = digits(*least);
@@ -229,7 +229,7 @@ impl Numbered {
     }
 
     /// Unique SD-NAMEs for all pairs, in their order.
-    pub(super) fn all(mut self, pairs: &[Pair<'_>]) -> Vec<Name> {
+    pub(super) fn all(mut self, pairs: &[Pair<'_>]) -> Vec<ParamName> {
         self.taken.reserve(pairs.len());
         pairs.iter().map(|(name, _)| self.next(name)).collect()
     }
@@ -326,10 +326,10 @@ mod tests {
         ] {
             let mut written = Vec::new();
             push_name(&mut written, name);
-            assert_eq!(Name::of(name).as_bytes(), written, "{name}");
+            assert_eq!(ParamName::of(name).as_bytes(), written, "{name}");
         }
         for number in [0, 9, 10, 4096, u64::MAX] {
-            let numbered = Name::of("a").numbered(number);
+            let numbered = ParamName::of("a").numbered(number);
             assert_eq!(numbered.as_str(), format!("a_{number}"));
         }
     }
