@@ -44,6 +44,8 @@ pub struct Sqlite {
     damage: Damage,
     /// How often the files were replaced, for the other connections.
     replaced: Arc<AtomicU64>,
+    /// Number of pages in the write-ahead log after the last commit, for checkpoints.
+    pages: Arc<AtomicU64>,
     /// Why the files are not those of the folder, if that could not be repaired.
     gone: Option<String>,
     /// Locked as long as the database is open. The last field, so that it is released last.
@@ -76,15 +78,18 @@ impl Sqlite {
             connection = damage.mend(&fault, connection, &file)?;
         }
         files.remember();
-        Ok(Self {
+        let mut store = Self {
             connection,
             file,
             turn: Turn::Clean,
             damage,
             replaced: Arc::default(),
+            pages: Arc::default(),
             gone: None,
             files,
-        })
+        };
+        store.watch_log();
+        Ok(store)
     }
 
     /// A connection for reading on another thread.
@@ -96,11 +101,24 @@ impl Sqlite {
     /// A connection for checkpoints on another thread.
     #[must_use]
     pub fn checkpoints(&self) -> Checkpoints {
-        Checkpoints::new(&self.file, &self.replaced)
+        Checkpoints::new(&self.file, &self.replaced, &self.pages)
     }
 
-    fn note_replaced(&self) {
+    /// The connection is a new one.
+    fn note_replaced(&mut self) {
         self.replaced.fetch_add(1, Ordering::Release);
+        self.watch_log();
+    }
+
+    fn watch_log(&mut self) {
+        let pages = Arc::clone(&self.pages);
+        let note = move |_: &mut _, count| {
+            pages.store(u64::try_from(count).unwrap_or(0), Ordering::Relaxed);
+            Ok(())
+        };
+        if let Err(error) = self.connection.wal_hook(Some(note)) {
+            log::error!("{}", self.explain(error));
+        }
     }
 
     fn begin(&mut self) -> Result<(), Error> {

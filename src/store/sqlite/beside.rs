@@ -1,11 +1,6 @@
 //! Two connections beside the one that writes: one reads, and one moves changes from the
 //! write-ahead log into the database. Neither waits for a commit, nor does a commit wait
 //! for them.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "SQLite does not tell how long its log is"
-)]
-
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,9 +13,9 @@ use super::connect;
 use crate::bookmark::Key;
 use crate::store::{Found, Lookup};
 
-/// Size of the write-ahead log in bytes above which a checkpoint is made; SQLite's own
-/// default of 1,000 pages.
-const MUCH: u64 = 4 << 20;
+/// Number of pages in the write-ahead log from which on a checkpoint is made: SQLite's own
+/// default.
+const MUCH: u64 = 1000;
 
 /// An additional connection to a database whose files may be replaced.
 #[derive(Debug)]
@@ -111,28 +106,33 @@ fn read(connection: &Connection, key: &Key) -> Option<Option<crate::bookmark::St
 
 /// Moves changes from the log into the database.
 #[derive(Debug)]
-pub struct Checkpoints(Beside);
+pub struct Checkpoints {
+    beside: Beside,
+    /// Number of pages in the log after the last commit. The size of its file says little, since
+    /// SQLite writes it again from the front.
+    pages: Arc<AtomicU64>,
+}
 
 impl Checkpoints {
-    pub(super) fn new(file: &Path, replaced: &Arc<AtomicU64>) -> Self {
-        Self(Beside::new(file, replaced))
+    pub(super) fn new(file: &Path, replaced: &Arc<AtomicU64>, pages: &Arc<AtomicU64>) -> Self {
+        Self {
+            beside: Beside::new(file, replaced),
+            pages: Arc::clone(pages),
+        }
     }
 
-    /// Does so if the log is large. A failure is retried the next time, and by the store
+    /// Does so if the log is long. A failure is retried the next time, and by the store
     /// itself when it is closed.
     pub fn run(&mut self) {
-        let mut log = self.0.file.clone().into_os_string();
-        log.push("-wal");
-        let length = std::fs::metadata(log).map_or(0, |log| log.len());
-        if length < MUCH {
+        if self.pages.load(Ordering::Relaxed) < MUCH {
             return;
         }
-        let done = self.0.connection().and_then(|connection| {
+        let done = self.beside.connection().and_then(|connection| {
             connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", (), |_| Ok(()))
         });
         if let Err(error) = done {
-            log::debug!("{}: no checkpoint: {error}", self.0.file.display());
-            self.0.open = None;
+            log::debug!("{}: no checkpoint: {error}", self.beside.file.display());
+            self.beside.open = None;
         }
     }
 }

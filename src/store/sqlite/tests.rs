@@ -321,3 +321,33 @@ fn a_folder_that_cannot_be_made_again_is_trouble_until_it_can() {
     );
     assert!(Path::new(&inner).join("wecrelay.db").exists());
 }
+
+#[test]
+fn a_checkpoint_waits_until_the_log_is_long_again() {
+    let folder = Folder::full("checkpoints");
+    let mut store = folder.open();
+    let mut checkpoints = store.checkpoints();
+    let mut commit = |position| {
+        put(&mut store, 1, position);
+        store.commit().unwrap();
+    };
+    let database = || fs::read(folder.database()).unwrap();
+    let at_first = database();
+    let log = || fs::metadata(folder.file("wecrelay.db-wal")).unwrap().len();
+    let mut position = 0;
+    // Each page has a head of 24 bytes there.
+    while log() < 1001 * (4096 + 24) {
+        position += 1;
+        commit(position);
+    }
+    assert!(database() == at_first, "SQLite makes none of its own");
+    checkpoints.run();
+    let whole = database();
+    assert!(whole != at_first);
+    // The log begins anew in a file that stays as long.
+    let length = log();
+    commit(position + 1);
+    checkpoints.run();
+    assert!(database() == whole);
+    assert_eq!(log(), length);
+}
