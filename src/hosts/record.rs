@@ -57,7 +57,7 @@ pub struct Host {
     pub refused: Option<Box<Refused>>,
     /// Set if two hosts have this name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub clones: Option<Clones>,
+    pub clones: Option<Box<Clones>>,
     /// Problems that it has reported itself and not as resolved; the latest one last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reports: Vec<Reported>,
@@ -330,6 +330,8 @@ pub(super) fn follow<'h>(host: &'h mut Host, asked: &Asked<'_>) -> &'h mut Follo
     let known = host.subscriptions.iter().position(|s| s.id == asked.id);
     let at = known.unwrap_or_else(|| {
         let new = Followed::new(asked.id, asked.name, asked.heartbeat);
+        // Most hosts have one or two, and a list that grows by itself has room for four.
+        host.subscriptions.reserve_exact(1);
         host.subscriptions.push(new);
         host.subscriptions.len() - 1
     });

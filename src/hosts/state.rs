@@ -140,7 +140,7 @@ impl Host {
             return self.refused.as_deref().map(Cause::Refused);
         }
         let is_lately = |clones: &&Clones| at.now.since(clones.at) <= CLONES;
-        if let Some(clones) = self.clones.as_ref().filter(is_lately) {
+        if let Some(clones) = self.clones.as_deref().filter(is_lately) {
             return Some(Cause::Clones(clones));
         }
         let ended = self.subscriptions.iter().filter_map(|s| s.end.as_deref());

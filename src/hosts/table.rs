@@ -39,7 +39,8 @@ impl Row {
 /// The hosts, and which of them have changed since they were saved.
 #[derive(Clone, Debug, Default)]
 pub struct Table {
-    rows: QuickMap<Rc<Key>, Row>,
+    /// Boxed, because the table has up to twice as many places as hosts.
+    rows: QuickMap<Rc<Key>, Box<Row>>,
     unsaved: Unsaved,
     /// Hosts that were given subscriptions and should send something.
     awaited: QuickSet<Rc<Key>>,
@@ -67,7 +68,9 @@ impl Table {
             host.each_time(|time| *time = now.min(*time));
             host.relay = None;
             let key = Rc::new(Key::of(&host));
-            self.rows.insert(key, Row::new(host));
+            // Parsing reserves room for more.
+            host.subscriptions.shrink_to_fit();
+            self.rows.insert(key, Box::new(Row::new(host)));
         }
         self.ran = ran;
     }
@@ -217,7 +220,7 @@ impl Table {
         let mut count = 0;
         let (awaited, rows) = (&mut self.awaited, &mut self.rows);
         awaited.retain(|key| {
-            let Some(Row { host, watch, .. }) = rows.get_mut(key) else {
+            let Some(Row { host, watch }) = rows.get_mut(key).map(|row| &mut **row) else {
                 return false;
             };
             let is_heard = |since| is_heard(key, since);
@@ -281,7 +284,7 @@ impl Table {
     /// Records that two hosts have the same name.
     pub fn note_clones(&mut self, key: &Rc<Key>, at: UnixSeconds, addresses: [IpAddr; 2]) {
         if let Some(row) = self.rows.get_mut(key) {
-            row.host.clones = Some(Clones { at, addresses });
+            row.host.clones = Some(Box::new(Clones { at, addresses }));
             self.unsaved.note(key);
         }
     }
@@ -430,7 +433,7 @@ impl Table {
 
     fn insert(&mut self, key: Key, host: Host) -> Rc<Key> {
         let key = Rc::new(key);
-        self.rows.insert(Rc::clone(&key), Row::new(host));
+        self.rows.insert(Rc::clone(&key), Box::new(Row::new(host)));
         key
     }
 
