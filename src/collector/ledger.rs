@@ -35,7 +35,8 @@ struct Row {
 /// The known rows, and pending reads and writes.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
-    rows: QuickMap<Key, Row>,
+    /// Boxed, because the table has up to twice as many places as rows.
+    rows: QuickMap<Key, Box<Row>>,
     positions: usize,
     /// Keys to read, each with former keys.
     wanted: QuickMap<Key, Vec<Key>>,
@@ -178,7 +179,7 @@ impl Ledger {
         (stored, before): (Option<Stored>, u64),
     ) {
         let generation = before + 1;
-        let is_told = |row: &&mut Row| row.found.generation >= generation;
+        let is_told = |row: &&mut Box<Row>| row.found.generation >= generation;
         if let Some(row) = self.rows.get_mut(key).filter(is_told) {
             row.told_by = row.told_by.max(ticket);
             return;
@@ -199,7 +200,6 @@ impl Ledger {
     }
 
     fn keep(&mut self, now: Now, told_by: Ticket, key: &Key, found: Found) {
-        self.forget(key);
         self.positions += weight(&found);
         let row = Row {
             found,
@@ -207,7 +207,12 @@ impl Ledger {
             since: self.mark(),
             used: now.monotonic,
         };
-        self.rows.insert(key.clone(), row);
+        if let Some(known) = self.rows.get_mut(key) {
+            self.positions -= weight(&known.found);
+            **known = row;
+        } else {
+            self.rows.insert(key.clone(), Box::new(row));
+        }
     }
 
     /// Forgets rows that have not been used for long, and more if there are too many.
