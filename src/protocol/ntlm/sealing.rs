@@ -2,10 +2,11 @@
 
 use std::fmt;
 
+use hmac::block_api::HmacCore;
 use hmac::{Hmac, Mac};
 use md5::Md5;
 
-use crate::protocol::ntlm::crypto::{Direction, Key, equal, keyed, rc4, seal_key, sign_key};
+use crate::protocol::ntlm::crypto::{Direction, Key, begin, equal, keyed, rc4, seal_key, sign_key};
 use crate::protocol::ntlm::flags::Flags;
 use crate::protocol::ntlm::rc4::Rc4;
 
@@ -175,7 +176,7 @@ impl Unsealer {
 /// Key stream, checksum key, and sequence number of one direction.
 struct Stream {
     /// HMAC with its key already set up; cloned for each message.
-    keyed: Hmac<Md5>,
+    keyed: HmacCore<Md5>,
     cipher: Rc4,
     seal_key: Key,
     sequence: u32,
@@ -227,7 +228,7 @@ impl Stream {
 
     /// The HMAC of the next message, with its sequence number added.
     fn mac(&self) -> Hmac<Md5> {
-        let mut mac = self.keyed.clone();
+        let mut mac = begin(self.keyed.clone());
         mac.update(&self.sequence.to_le_bytes());
         mac
     }
