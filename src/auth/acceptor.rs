@@ -68,14 +68,29 @@ pub(super) enum State {
     #[default]
     Start,
     /// SPNEGO has selected a mechanism; its first token is still missing.
-    Chosen(Negotiation),
-    /// An NTLM challenge has been sent, raw or, with `Some`, inside SPNEGO.
-    Challenged(Box<ExpectAuthenticate>, Option<Negotiation>),
+    Chosen(Box<Negotiation>),
+    /// An NTLM challenge has been sent.
+    Challenged(Box<Challenged>),
     /// Kerberos has succeeded; the host's signature over its list of mechanisms is still
     /// missing (RFC 4178 5).
     Proven(Box<Proven>),
     /// The AUTHENTICATE message is complete; only the account's domain can verify it.
     Asked(Box<Asked>),
+}
+
+/// What waits for the answer to an NTLM challenge. Like all of [`State`], boxed, because most
+/// connections have authenticated, and wait for nothing.
+#[derive(Debug)]
+pub(super) struct Challenged {
+    ntlm: ExpectAuthenticate,
+    /// `None` outside SPNEGO.
+    negotiation: Option<Negotiation>,
+}
+
+impl State {
+    fn challenged(ntlm: ExpectAuthenticate, negotiation: Option<Negotiation>) -> Self {
+        Self::Challenged(Box::new(Challenged { ntlm, negotiation }))
+    }
 }
 
 impl Acceptor {
@@ -197,11 +212,13 @@ impl<'a> Turn<'a> {
         state: State,
     ) -> Result<(State, Step), Error> {
         match (kind, state) {
-            (3, State::Challenged(ntlm, None)) => self.conclude(*ntlm, token, None),
+            (3, State::Challenged(challenged)) if challenged.negotiation.is_none() => {
+                self.conclude(challenged.ntlm, token, None)
+            }
             (3, _) => Err(Error::OutOfTurn),
             _ => {
                 let (challenge, ntlm) = self.negotiate(token)?;
-                let state = State::Challenged(Box::new(ntlm), None);
+                let state = State::challenged(ntlm, None);
                 Ok((state, Step::Challenge(scheme.value(&challenge))))
             }
         }
@@ -225,14 +242,16 @@ impl<'a> Turn<'a> {
             }
             (spnego::Token::Resp(resp), State::Chosen(negotiation)) => {
                 let token = resp.token.ok_or(Error::NoToken)?;
-                self.challenge(scheme, negotiation, Some(token), resp.mic)
+                self.challenge(scheme, *negotiation, Some(token), resp.mic)
             }
             (spnego::Token::Resp(resp), State::Proven(proven)) => {
                 let step = proven.complete(&resp)?;
                 Ok((State::Start, step))
             }
-            (spnego::Token::Resp(resp), State::Challenged(ntlm, Some(negotiation))) => {
-                self.complete(scheme, *ntlm, negotiation, &resp)
+            (spnego::Token::Resp(resp), State::Challenged(challenged)) => {
+                let Challenged { ntlm, negotiation } = *challenged;
+                let negotiation = negotiation.ok_or(Error::OutOfTurn)?;
+                self.complete(scheme, ntlm, negotiation, &resp)
             }
             (spnego::Token::Resp(_), _) => Err(Error::OutOfTurn),
         }
@@ -250,7 +269,7 @@ impl<'a> Turn<'a> {
         let Some(token) = token else {
             let answer = negotiation.challenge(None);
             let step = Step::Challenge(scheme.value(&answer));
-            return Ok((State::Chosen(negotiation), step));
+            return Ok((State::Chosen(Box::new(negotiation)), step));
         };
         if *negotiation.mechanism() != Mechanism::Ntlm {
             let turn = self.kerberos(scheme);
@@ -260,7 +279,7 @@ impl<'a> Turn<'a> {
         }
         let (challenge, ntlm) = self.negotiate(&token)?;
         let answer = negotiation.challenge(Some(challenge));
-        let state = State::Challenged(Box::new(ntlm), Some(negotiation));
+        let state = State::challenged(ntlm, Some(negotiation));
         Ok((state, Step::Challenge(scheme.value(&answer))))
     }
 

@@ -28,6 +28,7 @@ mod ties;
 use std::fmt;
 use std::net::IpAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 use md5::{Digest, Md5};
@@ -120,8 +121,8 @@ pub struct Certificate {
 /// What the TLS handshake established about a connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Secured {
-    /// The client's certificate; `None` if it sent none.
-    pub certificate: Option<Certificate>,
+    /// The client's certificate; `None` if it sent none. Shared with what TLS remembers of it.
+    pub certificate: Option<Arc<Certificate>>,
     /// MD5 of the channel bindings (MS-NLMP 2.2.2.1, RFC 5929 4).
     pub bindings: Option<[u8; 16]>,
 }

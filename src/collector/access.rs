@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use uuid::Uuid;
 
@@ -27,7 +28,7 @@ pub(super) struct Source {
     /// Whether it may have subscriptions that have no list of accounts.
     pub(super) is_admitted: bool,
     pub(super) is_secure: bool,
-    pub(super) certificate: Option<Certificate>,
+    pub(super) certificate: Option<Arc<Certificate>>,
 }
 
 /// Name of a source for the log. It is formatted only if it is logged, which is rare.
@@ -309,11 +310,12 @@ mod tests {
     #[test]
     fn certificates_have_lists_of_their_own() {
         let mut host = source(None);
-        host.certificate = Some(Certificate {
+        let certificate = Certificate {
             name: "web1.example".into(),
             former: None,
             issuer: "AA".into(),
-        });
+        };
+        host.certificate = Some(certificate.into());
         let mut both = subscription("D:");
         assert!(host.refusal(&both).is_none());
         both.access.allowed_subjects = vec!["other.example".into()];

@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::{Refusal, RefusalKind, Rules};
 use crate::auth::{self, Acceptor, Certificate, Identity, Secured, SecurityContext, Step, Verdict};
@@ -69,7 +70,7 @@ impl Login {
         self.acceptor = Acceptor::within_tls(secured.bindings);
         if let Some(certificate) = &secured.certificate {
             self.establish(Established {
-                identity: Rc::new(Identity::from(certificate)),
+                identity: Rc::new(Identity::from(&**certificate)),
                 context: None,
                 unsealed: true,
             });
@@ -86,7 +87,7 @@ impl Login {
         self.secured.is_some()
     }
 
-    pub(super) fn certificate(&self) -> Option<&Certificate> {
+    pub(super) fn certificate(&self) -> Option<&Arc<Certificate>> {
         self.secured.as_ref()?.certificate.as_ref()
     }
 

@@ -22,6 +22,7 @@ mod refusal;
 
 use std::net::IpAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::auth::{Certificate, Identity, Secured, Verdict};
@@ -113,7 +114,7 @@ impl Connection {
 
     /// The client's certificate; `None` without TLS or if it sent none.
     #[must_use]
-    pub fn certificate(&self) -> Option<&Certificate> {
+    pub fn certificate(&self) -> Option<&Arc<Certificate>> {
         self.login.certificate()
     }
 

@@ -23,7 +23,7 @@ type Fingerprint = [u8; 32];
 #[derive(Debug)]
 pub(super) struct Verdict {
     /// Whom it names, or why it names nobody.
-    pub(super) identity: Result<Certificate, names::Unidentified>,
+    pub(super) identity: Result<Arc<Certificate>, names::Unidentified>,
     /// When all certificates of its chain are valid.
     begin: SystemTime,
     end: SystemTime,
@@ -63,7 +63,7 @@ impl Verdict {
         let begins = chain.iter().filter_map(|c| validity::time(c.not_before()));
         let ends = chain.iter().map(|c| validity::time(c.not_after()));
         Self {
-            identity: names::identify(shown, chain),
+            identity: names::identify(shown, chain).map(Arc::new),
             begin: begins.max().unwrap_or(SystemTime::UNIX_EPOCH),
             end: ends.min().flatten().unwrap_or(SystemTime::UNIX_EPOCH),
         }

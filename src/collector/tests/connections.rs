@@ -353,7 +353,7 @@ fn a_certificate_is_locked_out_by_nobody() {
         issuer: "AA".into(),
     };
     let secured = crate::auth::Secured {
-        certificate: Some(certificate),
+        certificate: Some(certificate.into()),
         bindings: None,
     };
     pair.handle(&crate::collector::Input::Secured(conn, &secured));

@@ -60,7 +60,7 @@ fn known(pair: &mut Pair, name: &str, from: IpAddr) -> ConnId {
         issuer: "AA".into(),
     };
     let secured = Secured {
-        certificate: Some(certificate),
+        certificate: Some(certificate.into()),
         bindings: None,
     };
     pair.handle(&Input::Secured(conn, &secured));
