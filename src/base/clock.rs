@@ -2,6 +2,7 @@
 //! everything that is stored or reported, and Windows' own for what goes over the wire.
 
 use std::fmt;
+use std::num::NonZeroU64;
 use std::ops::Add;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -31,71 +32,87 @@ impl Add<Duration> for Now {
 
 /// Seconds since 1970-01-01 UTC, as stored state, reports, and metrics keep times. A
 /// duration in seconds, such as an age, stays a `u64`.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
-#[serde(transparent)]
-pub struct UnixSeconds(u64);
+///
+/// Holds one more than the number, so that an `Option` needs no further space: each host has
+/// several. The largest `u64` therefore becomes the second largest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(from = "u64", into = "u64")]
+pub struct UnixSeconds(NonZeroU64);
 
 impl UnixSeconds {
     /// The moment so many seconds after 1970-01-01.
     #[must_use]
     pub const fn new(seconds: u64) -> Self {
-        Self(seconds)
+        Self(NonZeroU64::MIN.saturating_add(seconds))
     }
 
     /// For formats that need a plain number.
     #[must_use]
     pub const fn get(self) -> u64 {
-        self.0
+        self.0.get() - 1
     }
 
     /// Seconds from `earlier` until this time; 0 if `earlier` is in fact later, as after a
     /// clock was set back.
     #[must_use]
     pub const fn since(self, earlier: Self) -> u64 {
-        self.0.saturating_sub(earlier.0)
+        self.get().saturating_sub(earlier.get())
     }
 
     /// Seconds between the two, whichever is earlier.
     #[must_use]
     pub const fn abs_diff(self, other: Self) -> u64 {
-        self.0.abs_diff(other.0)
+        self.get().abs_diff(other.get())
     }
 
     /// That many seconds earlier, but not before 1970.
     #[must_use]
     pub const fn saturating_sub(self, seconds: u64) -> Self {
-        Self(self.0.saturating_sub(seconds))
+        Self::new(self.get().saturating_sub(seconds))
     }
 
     /// That many seconds later; stops at the largest value.
     #[must_use]
     pub const fn saturating_add(self, seconds: u64) -> Self {
-        Self(self.0.saturating_add(seconds))
+        Self::new(self.get().saturating_add(seconds))
     }
 
     /// That many seconds later, or earlier if `seconds` is negative.
     #[must_use]
     pub const fn saturating_add_signed(self, seconds: i64) -> Self {
-        Self(self.0.saturating_add_signed(seconds))
+        Self::new(self.get().saturating_add_signed(seconds))
+    }
+}
+
+impl Default for UnixSeconds {
+    fn default() -> Self {
+        Self::new(0)
+    }
+}
+
+impl From<u64> for UnixSeconds {
+    fn from(seconds: u64) -> Self {
+        Self::new(seconds)
+    }
+}
+
+impl From<UnixSeconds> for u64 {
+    fn from(time: UnixSeconds) -> Self {
+        time.get()
     }
 }
 
 impl From<SystemTime> for UnixSeconds {
     /// Truncates to whole seconds; a time before 1970 becomes 1970.
     fn from(wall: SystemTime) -> Self {
-        Self(
-            wall.duration_since(UNIX_EPOCH)
-                .unwrap_or_default()
-                .as_secs(),
-        )
+        let since = wall.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self::new(since.as_secs())
     }
 }
 
 impl fmt::Display for UnixSeconds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.get().fmt(f)
     }
 }
 
@@ -157,7 +174,7 @@ impl From<SystemTime> for FileTime {
 impl From<FileTime> for UnixSeconds {
     /// Truncates to whole seconds; a time before 1970 becomes 1970.
     fn from(time: FileTime) -> Self {
-        Self(u64::try_from(time.unix_seconds()).unwrap_or(0))
+        Self::new(u64::try_from(time.unix_seconds()).unwrap_or(0))
     }
 }
 
@@ -205,6 +222,8 @@ mod tests {
         assert_eq!((late.abs_diff(early), early.abs_diff(late)), (7, 7));
         assert_eq!(early.saturating_sub(4), UnixSeconds::default());
         let last = UnixSeconds::new(u64::MAX);
+        assert_eq!(last, UnixSeconds::new(u64::MAX - 1));
+        assert_eq!(size_of::<Option<UnixSeconds>>(), size_of::<u64>());
         assert_eq!(last.saturating_add(1), last);
         assert_eq!(late.saturating_add_signed(-7), early);
         assert_eq!(late.to_string(), "10");
