@@ -46,8 +46,8 @@ pub struct Identity {
     pub token: Option<Rc<Token>>,
     /// A computer's account rather than a person's, as far as the method can tell.
     pub is_machine: bool,
-    /// What its bookmarks are stored under; see [`Self::key`].
-    key: String,
+    /// What its bookmarks are stored under; `None` for a null session. See [`Self::key`].
+    key: Option<Rc<str>>,
     /// Names under which 0.1 stored its bookmarks.
     former: Rc<[String]>,
 }
@@ -131,7 +131,7 @@ impl Identity {
     fn new(subject: Subject, method: Method, name: String, token: Option<Token>) -> Self {
         let sid = token.as_ref().and_then(Token::account);
         Self {
-            key: key(&subject, method, &name, sid),
+            key: key(&subject, method, &name, sid).map(Rc::from),
             subject,
             name,
             workstation: String::new(),
@@ -152,7 +152,13 @@ impl Identity {
     /// domain account keeps its own, because the SID is used where it is known.
     #[must_use]
     pub fn key(&self) -> &str {
-        &self.key
+        self.key.as_deref().unwrap_or_default()
+    }
+
+    /// The same, shared; `None` for a null session.
+    #[must_use]
+    pub fn shared_key(&self) -> Option<&Rc<str>> {
+        self.key.as_ref()
     }
 
     /// Names under which earlier versions stored its bookmarks and listed the host; used to
@@ -163,16 +169,16 @@ impl Identity {
     }
 }
 
-fn key(subject: &Subject, method: Method, name: &str, sid: Option<Sid>) -> String {
+fn key(subject: &Subject, method: Method, name: &str, sid: Option<Sid>) -> Option<String> {
     let method = method.as_str();
-    match (subject, sid) {
-        (Subject::Nobody, _) => String::new(),
+    Some(match (subject, sid) {
+        (Subject::Nobody, _) => return None,
         // NTLM, Basic and Digest share a key: they prove the same line of the accounts
         // file.
         (Subject::Account(_), _) => format!("account:{name}"),
         (Subject::Principal { .. }, Some(sid)) => format!("{method}:{sid}"),
         (_, _) => format!("{method}:{name}"),
-    }
+    })
 }
 
 /// For logs: name and method.

@@ -123,8 +123,8 @@ pub struct Key(Arc<Parts>);
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Parts {
     subscription: Uuid,
-    identity: Option<String>,
-    machine_id: String,
+    identity: Option<Box<str>>,
+    machine_id: Box<str>,
     /// The hash of all three.
     hash: Carried,
 }
@@ -168,8 +168,8 @@ impl Key {
         let hash = Carried::of(&(subscription, &identity, &machine_id));
         Self(Arc::new(Parts {
             subscription,
-            identity,
-            machine_id,
+            identity: identity.map(String::into_boxed_str),
+            machine_id: machine_id.into_boxed_str(),
             hash,
         }))
     }

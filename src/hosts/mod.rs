@@ -50,8 +50,8 @@ pub use table::{MOST_HOSTS, Table};
 /// What identifies a host.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Key {
-    identity: Option<String>,
-    machine: String,
+    identity: Option<Box<str>>,
+    machine: Box<str>,
     /// The hash of both.
     hash: Carried,
 }
@@ -69,8 +69,8 @@ impl Key {
     pub fn stored(identity: Option<String>, machine: String) -> Self {
         let hash = Carried::of(&(&identity, &machine));
         Self {
-            identity,
-            machine,
+            identity: identity.map(String::into_boxed_str),
+            machine: machine.into_boxed_str(),
             hash,
         }
     }

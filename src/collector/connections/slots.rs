@@ -1,6 +1,7 @@
 //! The connections, each with its timers.
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 use std::time::Instant;
 
 use super::room::{Holder, Standing};
@@ -52,11 +53,10 @@ impl Slot {
 
     /// The holder that it counts to: a null session proves no identity, so its address.
     pub(super) fn holder(&self) -> Holder {
-        match self.connection.identity() {
-            Some(identity) if !identity.method.is_anonymous() => {
-                Holder::Identity(identity.key().into())
-            }
-            _ => Holder::Address(neighbourhood(self.connection.address())),
+        let identity = self.connection.identity();
+        match identity.and_then(|identity| identity.shared_key()) {
+            Some(key) => Holder::Identity(Rc::clone(key)),
+            None => Holder::Address(neighbourhood(self.connection.address())),
         }
     }
 }
