@@ -23,13 +23,16 @@ pub(super) enum Note {
     Nothing,
     /// It lets its host in.
     Verified(Arc<Verdict>),
-    /// It was refused.
-    Refused {
-        /// Whose it was.
-        whose: String,
-        /// Why, where that was our own judgment and not OpenSSL's.
-        why: Option<String>,
-    },
+    /// It was refused. Boxed, because every connection keeps a note.
+    Refused(Box<Refused>),
+}
+
+/// A certificate that was refused.
+pub(super) struct Refused {
+    /// Whose it was.
+    pub(super) whose: String,
+    /// Why, where that was our own judgment and not OpenSSL's.
+    pub(super) why: Option<String>,
 }
 
 type Place = Index<Ssl, Mutex<Note>>;
@@ -64,7 +67,7 @@ pub(super) fn listed(shown: &X509Ref, listed: Listed) -> Note {
         Listed::Unknown(why) => (names::describe(shown), why),
     };
     let why = Some(why);
-    Note::Refused { whose, why }
+    Note::Refused(Box::new(Refused { whose, why }))
 }
 
 /// The connection that a certificate is judged for.
@@ -144,7 +147,7 @@ pub fn failure(ssl: &SslRef, error: &openssl::ssl::Error) -> String {
     let fault = Fault::new(error, ssl.verify_result());
     if let Kind::Certificate(code) = fault.kind {
         let (whose, why) = match replace(ssl, Note::Nothing) {
-            Some(Note::Refused { whose, why }) => (whose, why),
+            Some(Note::Refused(refused)) => (refused.whose, refused.why),
             _ => (String::new(), None),
         };
         let why = why.unwrap_or_else(|| format!("{fault}: {}", remedy(code)));

@@ -7,7 +7,7 @@ use openssl::x509::{X509, X509StoreContextRef, X509VerifyResult};
 
 use super::clients::Clients;
 use super::names;
-use super::refusal::{self, Note};
+use super::refusal::{self, Note, Refused};
 use super::site::{self, Site};
 use super::verdicts::{Verdict, Verdicts};
 use crate::system::sys::Judge;
@@ -51,7 +51,8 @@ fn verify(
     if !context.verify_cert().is_ok_and(|good| good) {
         let whose = context.current_cert().unwrap_or(shown);
         let whose = names::describe(whose);
-        return Err(Note::Refused { whose, why: None });
+        let refused = Refused { whose, why: None };
+        return Err(Note::Refused(Box::new(refused)));
     }
     let chain: Vec<_> = context.chain().into_iter().flatten().collect();
     if let Err(listed) = clients.look_up(&chain, now) {
