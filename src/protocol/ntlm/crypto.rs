@@ -7,8 +7,6 @@ use std::fmt;
 
 use des::Des;
 use des::cipher::BlockCipherEncrypt;
-use hmac::block_api::HmacCore;
-use hmac::digest::block_api::{Buffer, CoreProxy};
 use hmac::{Hmac, KeyInit, Mac};
 use md4::{Digest, Md4};
 use md5::Md5;
@@ -261,21 +259,15 @@ fn magic(key: &[u8], direction: Direction, purpose: &str) -> Key {
 
 /// Sets up an HMAC-MD5. HMAC pads keys with zeros to a block, so a padded key is equivalent
 /// and its length cannot be wrong.
-pub(super) fn keyed(key: &Key) -> HmacCore<Md5> {
+fn keyed(key: &Key) -> Hmac<Md5> {
     let mut block = Zeroizing::new([0; 64]);
     let bytes = key.0.iter().zip(block.iter_mut());
     bytes.for_each(|(from, to)| *to = *from);
-    HmacCore::new(&(*block).into())
-}
-
-/// An HMAC-MD5 that begins. Its buffer is larger than its state, so connections keep only the
-/// state.
-pub(super) fn begin(keyed: HmacCore<Md5>) -> Hmac<Md5> {
-    Hmac::compose(keyed, Buffer::<HmacCore<Md5>>::default())
+    Hmac::new(&(*block).into())
 }
 
 fn hmac(key: &Key, parts: &[&[u8]]) -> Key {
-    let mut mac = begin(keyed(key));
+    let mut mac = keyed(key);
     parts.iter().for_each(|part| mac.update(part));
     Key(mac.finalize().into_bytes().into())
 }

@@ -75,39 +75,60 @@ pub(super) struct Running {
     j: u8,
 }
 
-#[expect(
-    clippy::indexing_slicing,
-    reason = "an index of eight bits is one of the 256 entries"
-)]
 impl Running {
     /// Encrypts or decrypts in place.
     pub(super) fn apply(&mut self, data: &mut [u8]) {
+        let mut stream = self.key_stream();
         let (words, rest) = data.as_chunks_mut::<8>();
         for word in words {
-            let key: [u8; 8] = self.key_stream();
+            let key = std::array::from_fn(|_| stream.next());
             *word = (u64::from_ne_bytes(*word) ^ u64::from_ne_bytes(key)).to_ne_bytes();
         }
-        for byte in rest {
-            let [key] = self.key_stream();
-            *byte ^= key;
-        }
+        rest.iter_mut().for_each(|byte| *byte ^= stream.next());
     }
 
-    /// The next bytes of the key stream.
+    /// The key stream from here on.
     #[inline(always)]
-    fn key_stream<const N: usize>(&mut self) -> [u8; N] {
-        let state = &mut self.state;
-        let mut key = [0; N];
-        for byte in &mut key {
-            self.i = self.i.wrapping_add(1);
-            let at_i = state[usize::from(self.i)];
-            self.j = self.j.wrapping_add(low(at_i));
-            let at_j = state[usize::from(self.j)];
-            state[usize::from(self.i)] = at_j;
-            state[usize::from(self.j)] = at_i;
-            *byte = low(state[usize::from(low(at_i.wrapping_add(at_j)))]);
+    pub(super) fn key_stream(&mut self) -> KeyStream<'_> {
+        let (i, j) = (self.i, self.j);
+        KeyStream {
+            running: self,
+            i,
+            j,
         }
-        key
+    }
+}
+
+/// Gives the bytes of the key stream. Has the indexes, which thereby stay in registers.
+pub(super) struct KeyStream<'a> {
+    running: &'a mut Running,
+    i: u8,
+    j: u8,
+}
+
+impl Drop for KeyStream<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        (self.running.i, self.running.j) = (self.i, self.j);
+    }
+}
+
+impl KeyStream<'_> {
+    /// The next byte.
+    #[inline(always)]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "an index of eight bits is one of the 256 entries"
+    )]
+    pub(super) fn next(&mut self) -> u8 {
+        let state = &mut self.running.state;
+        self.i = self.i.wrapping_add(1);
+        let at_i = state[usize::from(self.i)];
+        self.j = self.j.wrapping_add(low(at_i));
+        let at_j = state[usize::from(self.j)];
+        state[usize::from(self.i)] = at_j;
+        state[usize::from(self.j)] = at_i;
+        low(state[usize::from(low(at_i.wrapping_add(at_j)))])
     }
 }
 

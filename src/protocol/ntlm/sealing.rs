@@ -2,17 +2,14 @@
 
 use std::fmt;
 
-use hmac::block_api::HmacCore;
-use hmac::{Hmac, Mac};
-use md5::Md5;
-
-use crate::protocol::ntlm::crypto::{Direction, Key, begin, equal, keyed, rc4, seal_key, sign_key};
+use self::hmac_md5::HmacMd5;
+use crate::protocol::ntlm::crypto::{Direction, Key, equal, rc4, seal_key, sign_key};
 use crate::protocol::ntlm::flags::Flags;
-use crate::protocol::ntlm::rc4::Rc4;
+use crate::protocol::ntlm::rc4::{Rc4, Running};
 
-/// Number of bytes to decrypt before they are added to the checksum, so that they are still
-/// in the first-level cache.
-const PIECE: usize = 4096;
+mod hmac_md5;
+mod md5;
+
 /// Size in bytes of a signature, which is the security token of a sealed message.
 pub const SIGNATURE_SIZE: usize = 16;
 
@@ -74,15 +71,14 @@ impl Sealer {
 
     /// Encrypts `data` in place and returns its signature.
     pub fn seal(&mut self, data: &mut [u8]) -> [u8; SIGNATURE_SIZE] {
-        let checksum = self.0.checksum(data);
-        self.0.cipher.apply_keystream(data);
-        self.0.signature(checksum)
+        let seal = |keyed: &HmacMd5, number, cipher: &mut _| keyed.seal(number, cipher, data);
+        self.0.signature(seal)
     }
 
     /// Signs `data`, which is sent in the clear.
     pub fn sign(&mut self, data: &[u8]) -> [u8; SIGNATURE_SIZE] {
-        let checksum = self.0.checksum(data);
-        self.0.signature(checksum)
+        self.0
+            .signature(|keyed, number, _| keyed.sign(number, data))
     }
 
     /// Restarts the key stream; the sequence number continues. SPNEGO requires it after a
@@ -126,10 +122,8 @@ impl Unsealer {
     /// Verifies the signature of `data`, which was sent in the clear.
     pub fn verify(&mut self, token: &[u8], data: &[u8]) -> Result<(), UnsealError> {
         let token = self.expect(token);
-        let checked = token.and_then(|token| {
-            let checksum = self.stream.checksum(data);
-            self.compare(&token, checksum)
-        });
+        let sign = |keyed: &HmacMd5, number, _: &mut _| keyed.sign(number, data);
+        let checked = token.and_then(|token| self.compare(&token, sign));
         self.lost |= checked.is_err();
         checked
     }
@@ -141,8 +135,9 @@ impl Unsealer {
 
     fn open(&mut self, token: &[u8], data: &mut [u8]) -> Result<(), UnsealError> {
         let token = self.expect(token)?;
-        let checksum = self.stream.open(data);
-        self.compare(&token, checksum)
+        self.compare(&token, |keyed, number, cipher| {
+            keyed.open(number, cipher, data)
+        })
     }
 
     /// Checks everything in a token that can be checked before decryption.
@@ -166,8 +161,12 @@ impl Unsealer {
         Ok(token)
     }
 
-    fn compare(&mut self, token: &[u8; 16], checksum: [u8; 8]) -> Result<(), UnsealError> {
-        let expected = self.stream.signature(checksum);
+    fn compare(
+        &mut self,
+        token: &[u8; SIGNATURE_SIZE],
+        digest: impl FnOnce(&HmacMd5, u32, &mut Running) -> [u8; 16],
+    ) -> Result<(), UnsealError> {
+        let expected = self.stream.signature(digest);
         let same = equal(&expected, token);
         same.then_some(()).ok_or(UnsealError::Checksum)
     }
@@ -175,8 +174,7 @@ impl Unsealer {
 
 /// Key stream, checksum key, and sequence number of one direction.
 struct Stream {
-    /// HMAC with its key already set up; cloned for each message.
-    keyed: HmacCore<Md5>,
+    keyed: HmacMd5,
     cipher: Rc4,
     seal_key: Key,
     sequence: u32,
@@ -196,7 +194,7 @@ impl Stream {
     fn new(session_key: &Key, flags: Flags, direction: Direction) -> Self {
         let seal_key = seal_key(session_key, flags, direction);
         Self {
-            keyed: keyed(&sign_key(session_key, direction)),
+            keyed: HmacMd5::new(sign_key(session_key, direction).as_bytes()),
             cipher: rc4(&seal_key),
             seal_key,
             sequence: 0,
@@ -208,47 +206,22 @@ impl Stream {
         self.cipher = rc4(&self.seal_key);
     }
 
-    fn checksum(&self, plain: &[u8]) -> [u8; 8] {
-        let mut mac = self.mac();
-        mac.update(plain);
-        front(mac)
-    }
-
-    /// Decrypts in place, and adds each piece to the checksum while it is in the cache.
-    fn open(&mut self, sealed: &mut [u8]) -> [u8; 8] {
-        let mut mac = self.mac();
-        self.cipher.run(|cipher| {
-            for piece in sealed.chunks_mut(PIECE) {
-                cipher.apply(piece);
-                mac.update(piece);
+    /// Builds the token of the next message, which `digest` hashes and sends through the
+    /// cipher. The checksum is encrypted after it.
+    fn signature(
+        &mut self,
+        digest: impl FnOnce(&HmacMd5, u32, &mut Running) -> [u8; 16],
+    ) -> [u8; SIGNATURE_SIZE] {
+        let [a, b, c, d, e, f, g, h] = self.cipher.run(|cipher| {
+            let [a, b, c, d, e, f, g, h, ..] = digest(&self.keyed, self.sequence, cipher);
+            let mut checksum = [a, b, c, d, e, f, g, h];
+            if self.key_exchange {
+                cipher.apply(&mut checksum);
             }
+            checksum
         });
-        front(mac)
-    }
-
-    /// The HMAC of the next message, with its sequence number added.
-    fn mac(&self) -> Hmac<Md5> {
-        let mut mac = begin(self.keyed.clone());
-        mac.update(&self.sequence.to_le_bytes());
-        mac
-    }
-
-    /// Builds the token for a checksum. Consumes key stream, so it must come after the
-    /// data.
-    fn signature(&mut self, mut checksum: [u8; 8]) -> [u8; SIGNATURE_SIZE] {
-        if self.key_exchange {
-            self.cipher.apply_keystream(&mut checksum);
-        }
-        let [a, b, c, d, e, f, g, h] = checksum;
         let [w, x, y, z] = self.sequence.to_le_bytes();
         self.sequence = self.sequence.wrapping_add(1);
         [1, 0, 0, 0, a, b, c, d, e, f, g, h, w, x, y, z]
     }
-}
-
-/// The part of the checksum that goes into a signature.
-fn front(mac: Hmac<Md5>) -> [u8; 8] {
-    let digest: [u8; 16] = mac.finalize().into_bytes().into();
-    let [a, b, c, d, e, f, g, h, ..] = digest;
-    [a, b, c, d, e, f, g, h]
 }
