@@ -35,7 +35,7 @@ impl Add<Duration> for Now {
 ///
 /// Holds one more than the number, so that an `Option` needs no further space: each host has
 /// several. The largest `u64` therefore becomes the second largest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(from = "u64", into = "u64")]
 pub struct UnixSeconds(NonZeroU64);
 
@@ -107,6 +107,12 @@ impl From<SystemTime> for UnixSeconds {
     fn from(wall: SystemTime) -> Self {
         let since = wall.duration_since(UNIX_EPOCH).unwrap_or_default();
         Self::new(since.as_secs())
+    }
+}
+
+impl fmt::Debug for UnixSeconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("UnixSeconds").field(&self.get()).finish()
     }
 }
 
@@ -227,5 +233,10 @@ mod tests {
         assert_eq!(last.saturating_add(1), last);
         assert_eq!(late.saturating_add_signed(-7), early);
         assert_eq!(late.to_string(), "10");
+        assert_eq!(format!("{late:?}"), "UnixSeconds(10)");
+        let stored = serde_json::to_string(&[Some(late), None]).unwrap();
+        assert_eq!(stored, "[10,null]");
+        let read: [Option<UnixSeconds>; 2] = serde_json::from_str(&stored).unwrap();
+        assert_eq!(read, [Some(late), None]);
     }
 }

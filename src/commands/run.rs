@@ -194,7 +194,7 @@ pub fn run(
     if let Some(account) = &config.account {
         account
             .prepare(&config.state)
-            .and_then(|()| account.switch())
+            .and_then(|()| account.drop_privileges())
             .map_err(Error::Account)?;
         if let Err(error) = load(config, &replays) {
             log::warn!("as that user, files cannot be read again on SIGHUP: {error}");

@@ -172,8 +172,10 @@ impl Queue {
         entry.frames.bytes.get(self.offset..)
     }
 
-    /// The bytes to write on a stream after [`Queue::next_bytes`], batch by batch.
+    /// The bytes to write on a stream after [`Queue::next_bytes`], batch by batch. Not for
+    /// messages that are confirmed individually, some of which may need no writing.
     pub fn further_bytes(&self) -> impl Iterator<Item = &[u8]> {
+        debug_assert!(!self.by_message, "these are written one by one");
         let further = self.entries.iter().skip(self.cursor.saturating_add(1));
         further.map(|entry| entry.frames.bytes.as_slice())
     }

@@ -88,7 +88,7 @@ impl Sqlite {
             gone: None,
             files,
         };
-        store.watch_log();
+        store.watch_log()?;
         Ok(store)
     }
 
@@ -105,20 +105,19 @@ impl Sqlite {
     }
 
     /// The connection is a new one.
-    fn note_replaced(&mut self) {
+    fn note_replaced(&mut self) -> Result<(), Error> {
         self.replaced.fetch_add(1, Ordering::Release);
-        self.watch_log();
+        self.watch_log()
     }
 
-    fn watch_log(&mut self) {
+    fn watch_log(&mut self) -> Result<(), Error> {
         let pages = Arc::clone(&self.pages);
         let note = move |_: &mut _, count| {
             pages.store(u64::try_from(count).unwrap_or(0), Ordering::Relaxed);
             Ok(())
         };
-        if let Err(error) = self.connection.wal_hook(Some(note)) {
-            log::error!("{}", self.explain(error));
-        }
+        let watched = self.connection.wal_hook(Some(note));
+        watched.map_err(|error| self.explain(error))
     }
 
     fn begin(&mut self) -> Result<(), Error> {
@@ -164,13 +163,14 @@ impl Sqlite {
             return;
         };
         let damaged = std::mem::replace(&mut self.connection, none);
-        match self.damage.mend(&fault, damaged, &self.file) {
-            Ok(connection) => {
-                self.connection = connection;
-                self.note_replaced();
-                self.files.remember();
-            }
-            Err(error) => log::error!("{error}"),
+        let mended = self.damage.mend(&fault, damaged, &self.file);
+        let replaced = mended.and_then(|connection| {
+            self.connection = connection;
+            self.files.remember();
+            self.note_replaced()
+        });
+        if let Err(error) = replaced {
+            log::error!("{error}");
         }
     }
 
@@ -252,9 +252,15 @@ impl Sqlite {
         drop(std::mem::replace(&mut self.connection, none));
         salvage::remove_beside(&self.file)?;
         self.connection = start(&self.file)?;
-        self.note_replaced();
         self.files.remember();
-        Ok(())
+        self.note_replaced()
+    }
+}
+
+impl Drop for Sqlite {
+    fn drop(&mut self) {
+        // Nobody makes checkpoints after it.
+        self.pages.store(0, Ordering::Relaxed);
     }
 }
 

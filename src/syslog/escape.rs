@@ -1,6 +1,6 @@
 //! Escapes for values of structured data and for `MSG`.
 
-mod table;
+pub(super) mod table;
 
 use self::table::Table;
 use super::{ControlCharacters, Escape, Style};
@@ -145,14 +145,11 @@ fn push_special(out: &mut Vec<u8>, text: &[u8], form: impl Form) {
     let mut rest = text;
     while let Some((plain, special)) = form.find(rest).and_then(|at| rest.split_at_checked(at)) {
         push_short(out, plain);
-        rest = special;
-        if let Some(table) = &table {
-            let length = table.push_front(out, rest, form);
-            rest = rest.get(length..).unwrap_or_default();
-            continue;
-        }
         // Some texts consist of escaped characters only.
-        rest = push_each(out, rest, form);
+        rest = match &table {
+            Some(table) => table.push_front(out, special, form),
+            None => push_each(out, special, form),
+        };
     }
     push_short(out, rest);
 }

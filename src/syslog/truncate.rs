@@ -122,15 +122,15 @@ fn push_data(data: &[u8], room: usize, rest: &mut Vec<u8>) {
         .iter()
         .position(|&byte| byte == b' ')
         .unwrap_or(data.len());
-    let params: Vec<_> = params(data).collect();
-    let lengths: Vec<usize> = params.iter().map(|param| param.value.len()).collect();
+    let all: Vec<_> = params(data).collect();
+    let lengths: Vec<usize> = all.iter().map(|param| param.value.len()).collect();
     let names = data.len().saturating_sub(lengths.iter().sum());
     let length = match room.checked_sub(names) {
         Some(room) => fair_length(lengths, room),
         None => SHORT_VALUE,
     };
     rest.extend_from_slice(data.get(..id).unwrap_or_default());
-    for param in params {
+    for param in all {
         let before = data
             .get(param.whole.start..param.value.start)
             .unwrap_or_default();

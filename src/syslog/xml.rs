@@ -220,3 +220,18 @@ fn reference(c: char) -> Piece {
         _ => [b'&', b'#', digit(code / 100), tens, units, b';', 0, 6],
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::syslog::escape::table::tests::check;
+
+    #[test]
+    fn long_texts_are_escaped_as_short_ones() {
+        check(Broken);
+        for place in [Place::Text, Place::Tag, Place::Outside] {
+            check(Line { place, all: false });
+            check(Line { place, all: true });
+        }
+    }
+}

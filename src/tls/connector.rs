@@ -150,6 +150,7 @@ impl Secured {
         match parts {
             [] => Ok(0),
             [first, rest @ ..] if rest.is_empty() || first.len() >= RECORD => self.write(first),
+            _ if !self.send()? => Err(ErrorKind::WouldBlock.into()),
             _ => self.write(&front(parts, RECORD)),
         }
     }
@@ -274,6 +275,9 @@ fn front(parts: &[IoSlice<'_>], most: usize) -> Vec<u8> {
     for part in parts {
         let room = most.saturating_sub(front.len());
         front.extend_from_slice(part.get(..room).unwrap_or(part));
+        if part.len() >= room {
+            break;
+        }
     }
     front
 }
@@ -296,5 +300,27 @@ impl Read for Wire {
         let count = self.stream.read(buffer)?;
         self.received = self.received.saturating_add(count);
         Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_share_a_record_as_far_as_it_goes() {
+        let first = |lengths: &[usize]| {
+            let parts: Vec<_> = (1..).zip(lengths).map(|(n, len)| vec![n; *len]).collect();
+            let slices: Vec<_> = parts.iter().map(|part| IoSlice::new(part)).collect();
+            let front = front(&slices, RECORD);
+            assert!(parts.concat().starts_with(&front));
+            front.len()
+        };
+        assert_eq!(first(&[]), 0);
+        assert_eq!(first(&[10, 0, 20]), 30);
+        assert_eq!(first(&[RECORD - 10, 10]), RECORD);
+        assert_eq!(first(&[RECORD - 10, 10, 1]), RECORD);
+        assert_eq!(first(&[RECORD - 10, 11, 1]), RECORD);
+        assert_eq!(first(&[10, 2 * RECORD, 1]), RECORD);
     }
 }

@@ -9,12 +9,22 @@ fn frames(messages: &[&str]) -> Rc<Frames> {
     Rc::new(frames)
 }
 
-/// Writes up to `count` bytes at once, of several batches, and returns them.
+/// Writes up to `count` bytes and returns them: several batches at once, unless messages are
+/// confirmed individually.
 fn write(queue: &mut Queue, count: usize) -> String {
-    let next = queue.next_bytes().into_iter().chain(queue.further_bytes());
-    let bytes: Vec<u8> = next.flatten().copied().take(count).collect();
-    queue.handle_written(bytes.len());
-    String::from_utf8(bytes).unwrap()
+    let mut written = Vec::new();
+    while written.len() < count
+        && let Some(first) = queue.next_bytes()
+    {
+        let start = written.len();
+        written.extend_from_slice(first);
+        if !queue.by_message {
+            written.extend(queue.further_bytes().flatten());
+        }
+        written.truncate(count);
+        queue.handle_written(written.len() - start);
+    }
+    String::from_utf8(written).unwrap()
 }
 
 fn confirm(queue: &mut Queue, unacknowledged: usize) -> Vec<u64> {

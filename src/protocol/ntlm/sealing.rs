@@ -206,8 +206,8 @@ impl Stream {
         self.cipher = rc4(&self.seal_key);
     }
 
-    /// Builds the token of the next message, which `digest` hashes and sends through the
-    /// cipher. The checksum is encrypted after it.
+    /// Builds the token of the next message. `digest` hashes the message and encrypts or
+    /// decrypts it; the checksum takes the key stream after that.
     fn signature(
         &mut self,
         digest: impl FnOnce(&HmacMd5, u32, &mut Running) -> [u8; 16],

@@ -174,7 +174,7 @@ fn inherited_namespaces(node: Node<'_, '_>) -> String {
 /// empty one is that of elements without a prefix.
 fn used_prefixes<'d>(node: Node<'_, 'd>) -> Vec<&'d str> {
     let text = node.document().input_text();
-    // As few as there are namespaces in scope.
+    // At most `LIMITS.namespaces`, so a list is faster than a set.
     let mut used = Vec::new();
     // The declarations of the open elements.
     let mut around: Vec<(usize, Vec<&str>)> = Vec::new();

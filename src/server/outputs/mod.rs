@@ -28,8 +28,6 @@ const READ_SHARE: usize = 64;
 const READ_SIZE: usize = 16 * 1024;
 /// Maximum number of bytes to write to one output before the others have their turn.
 const WRITE_SHARE: usize = 4 << 20;
-/// Maximum number of batches to write to an output at a time.
-const MOST_PARTS: usize = 64;
 
 /// The sockets of all outputs, and the connections to their brokers.
 #[derive(Debug)]
@@ -394,17 +392,42 @@ impl Outputs {
 /// What to write next: a datagram, or some batches of a stream, which would otherwise cost a
 /// packet each.
 fn next_parts(link: &Link, is_datagram: bool) -> Vec<IoSlice<'_>> {
-    /// No more than this many at a time, in bytes; the last one may exceed it.
-    const ENOUGH: usize = 256 * 1024;
     if is_datagram {
         return link.next_datagram().map(IoSlice::new).into_iter().collect();
     }
-    let mut room = ENOUGH;
     let next = link.next_bytes().into_iter().chain(link.further_bytes());
-    let some = next.take(MOST_PARTS).take_while(|part| {
+    some_of(next).map(IoSlice::new).collect()
+}
+
+/// As many parts as should be written at a time.
+fn some_of<'a>(parts: impl Iterator<Item = &'a [u8]>) -> impl Iterator<Item = &'a [u8]> {
+    /// In bytes. After this many, no further part is added.
+    const ENOUGH: usize = 256 * 1024;
+    const MOST: usize = 64;
+    let mut room = ENOUGH;
+    parts.take(MOST).take_while(move |part| {
         let fits = room > 0;
         room = room.saturating_sub(part.len());
         fits
-    });
-    some.map(IoSlice::new).collect()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_written_together_up_to_a_number_and_a_size() {
+        let some = |length, count| {
+            let part = vec![0; length];
+            let parts = std::iter::repeat_n(part.as_slice(), count);
+            some_of(parts).count()
+        };
+        assert_eq!(some(1, 63), 63);
+        assert_eq!(some(1, 65), 64);
+        // The last one may go beyond the size.
+        assert_eq!(some(100_000, 10), 3);
+        assert_eq!(some(300_000, 10), 1);
+        assert_eq!(some(1 << 30, 1), 1);
+    }
 }

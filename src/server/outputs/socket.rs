@@ -334,7 +334,9 @@ impl OutputSocket {
             Channel::Unix(s) => s.write_vectored(parts),
             Channel::Udp(s) => s.send(first),
             Channel::UnixDatagram(s) => s.send(first),
-            Channel::Pipe(f) | Channel::File(f) => f.write_vectored(parts),
+            Channel::File(f) => f.write_vectored(parts),
+            // Others may write to it, too: what is short stays in one piece (`PIPE_BUF`).
+            Channel::Pipe(f) => f.write(first),
         };
         match result {
             Ok(0) if !first.is_empty() => Err(ErrorKind::WriteZero.into()),

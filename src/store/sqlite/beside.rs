@@ -1,6 +1,7 @@
 //! Two connections beside the one that writes: one reads, and one moves changes from the
 //! write-ahead log into the database. Neither waits for a commit, nor does a commit wait
 //! for them.
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -72,7 +72,8 @@ pub(super) fn version(connection: &Connection) -> rusqlite::Result<i64> {
 pub(super) fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "normal")?;
-    // Done by another connection; see Checkpoints.
+    // Done by another connection; see Checkpoints. This sets the hook for commits, so it comes
+    // before the store sets its own.
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     let missing: String = match version(connection)? {
         0 => format!("{BOOKMARKS} {} {AGES}", HOSTS),

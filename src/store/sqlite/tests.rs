@@ -322,32 +322,54 @@ fn a_folder_that_cannot_be_made_again_is_trouble_until_it_can() {
     assert!(Path::new(&inner).join("wecrelay.db").exists());
 }
 
+fn log_length(folder: &Folder) -> u64 {
+    fs::metadata(folder.file("wecrelay.db-wal")).unwrap().len()
+}
+
+fn commit(store: &mut Sqlite, record: u64) {
+    put(store, 1, record);
+    store.commit().unwrap();
+}
+
+/// Commits until the log has more than 1,000 pages, each with a head of 24 bytes.
+fn lengthen_log(folder: &Folder, store: &mut Sqlite) {
+    let mut record = 0;
+    while log_length(folder) < 1001 * (4096 + 24) {
+        record += 1;
+        commit(store, record);
+    }
+}
+
 #[test]
 fn a_checkpoint_waits_until_the_log_is_long_again() {
     let folder = Folder::full("checkpoints");
     let mut store = folder.open();
     let mut checkpoints = store.checkpoints();
-    let mut commit = |position| {
-        put(&mut store, 1, position);
-        store.commit().unwrap();
-    };
     let database = || fs::read(folder.database()).unwrap();
     let at_first = database();
-    let log = || fs::metadata(folder.file("wecrelay.db-wal")).unwrap().len();
-    let mut position = 0;
-    // Each page has a head of 24 bytes there.
-    while log() < 1001 * (4096 + 24) {
-        position += 1;
-        commit(position);
-    }
+    lengthen_log(&folder, &mut store);
     assert!(database() == at_first, "SQLite makes none of its own");
     checkpoints.run();
     let whole = database();
     assert!(whole != at_first);
     // The log begins anew in a file that stays as long.
-    let length = log();
-    commit(position + 1);
+    let length = log_length(&folder);
+    commit(&mut store, 1);
     checkpoints.run();
     assert!(database() == whole);
-    assert_eq!(log(), length);
+    assert_eq!(log_length(&folder), length);
+}
+
+#[test]
+fn checkpoints_go_on_after_the_files_were_replaced() {
+    let folder = Folder::full("checkpoints-again");
+    let mut store = folder.open();
+    let mut checkpoints = store.checkpoints();
+    commit(&mut store, 1);
+    fs::remove_file(folder.database()).unwrap();
+    commit(&mut store, 2);
+    lengthen_log(&folder, &mut store);
+    let before = fs::read(folder.database()).unwrap();
+    checkpoints.run();
+    assert!(fs::read(folder.database()).unwrap() != before);
 }

@@ -101,7 +101,7 @@ impl Account {
     ///
     /// # Errors
     /// The system call that failed; the process must not continue then.
-    pub fn switch(&self) -> Result<(), Error> {
+    pub fn drop_privileges(&self) -> Result<(), Error> {
         let change = |what| move |errno: nix::Error| Error::Change(what, errno.into());
         // Groups first, because an ordinary user may not change them.
         match &self.user {

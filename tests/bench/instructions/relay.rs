@@ -44,10 +44,11 @@ pub(crate) fn run(binary: &str, load: &Load, batches: usize) -> Costs {
     let status = relay.terminate();
     assert!(status.success(), "{status}: {}", relay.log());
     let text = std::fs::read_to_string(&profile).unwrap();
-    if let Ok(folder) = std::env::var("PROFILES") {
+    let profiles = std::env::var("PROFILES").unwrap_or_default();
+    if !profiles.is_empty() {
         let name = Path::new(binary).file_name().unwrap().to_string_lossy();
         let kept = format!("{name}, {}, {batches} batches", load.name);
-        std::fs::copy(&profile, Path::new(&folder).join(kept)).unwrap();
+        std::fs::copy(&profile, Path::new(&profiles).join(kept)).unwrap();
     }
     Costs::read(&text, binary)
 }

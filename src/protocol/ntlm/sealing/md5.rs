@@ -10,6 +10,8 @@
 
 use std::hint::black_box;
 
+use zeroize::Zeroize;
+
 /// Number of bytes in a block.
 pub(super) const BLOCK: usize = 64;
 /// The state before the first block (RFC 1321 3.3).
@@ -108,7 +110,7 @@ macro_rules! unrolled {
     };
 }
 
-/// A digest of whole blocks.
+/// A digest of whole blocks. Its state may follow from a key.
 pub(super) struct Md5 {
     state: [u32; 4],
     /// [`SINES`], hidden from the compiler: it would add constants last, which makes the chain
@@ -186,6 +188,12 @@ impl Md5 {
             *state = [d, sum.wrapping_add(b), b, c];
             work(16 * ROUND + step);
         });
+    }
+}
+
+impl Drop for Md5 {
+    fn drop(&mut self) {
+        self.state.zeroize();
     }
 }
 
