@@ -18,8 +18,8 @@ use super::wire::{NO_CHARACTER, Order, is_high_surrogate, push_decoded};
 pub struct Incremental {
     text: String,
     is_plain: bool,
-    /// The last bytes, if they may be only a part of a character: high surrogates, and an odd
-    /// byte.
+    /// The last bytes, if they may be only a part of a character: a high surrogate, an odd
+    /// byte, or both.
     held: Vec<u8>,
 }
 
@@ -49,9 +49,11 @@ impl Incremental {
         {
             self.held.push(*first);
             bytes = rest;
-            if complete(&self.held) == self.held.len() {
-                let held = std::mem::take(&mut self.held);
-                self.decode(&held);
+            let whole = complete(&self.held);
+            if whole > 0 {
+                let rest = self.held.split_off(whole);
+                let whole = std::mem::replace(&mut self.held, rest);
+                self.decode(&whole);
             }
         }
         let (whole, rest) = bytes.split_at(complete(bytes));
@@ -100,6 +102,7 @@ mod tests {
     use super::super::wire::{Charset, decode, utf16};
     use super::*;
 
+    /// The text, and whether it is plain. The state before its end does not depend on the pieces.
     fn in_pieces(bytes: &[u8], sizes: impl Iterator<Item = usize>) -> (String, bool) {
         let mut sizes = sizes;
         let first = sizes.next().unwrap().max(2).min(bytes.len());
@@ -110,6 +113,8 @@ mod tests {
             text.push(piece);
             rest = after;
         }
+        assert_eq!(Some(&text), Incremental::begin(bytes).as_ref());
+        assert!(text.held.len() <= 3);
         text.finish()
     }
 
@@ -132,6 +137,7 @@ mod tests {
             odd,
             b"\xff\xfe".to_vec(),
             b"\xff\xfe\xff\xfe".to_vec(),
+            b"\xff\xfe\0\xd8\x41\xda\x41".to_vec(),
         ] {
             let whole = decode(&bytes, Charset::Utf16);
             let whole = (whole.text.into_owned(), whole.is_plain);
