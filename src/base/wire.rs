@@ -247,8 +247,8 @@ pub(super) fn push_decoded(text: &mut String, bytes: &[u8], order: Order, bad: c
     is_plain
 }
 
-/// Decodes one block that may contain any characters; a surrogate pair that crosses the end
-/// of the block stays together.
+/// Decodes one block that may contain any characters. A high surrogate at its end is left to the
+/// next one, since it may be half of a pair.
 fn push_wide<'a>(
     text: &mut String,
     units: &'a [[u8; 2]],
@@ -258,8 +258,8 @@ fn push_wide<'a>(
     const BLOCK: usize = 16;
     let mut end = BLOCK.min(units.len());
     let last = end.checked_sub(1).and_then(|last| units.get(last));
-    if last.is_some_and(|unit| is_high_surrogate(order.unit(*unit))) {
-        end = units.len().min(end + 1);
+    if end < units.len() && last.is_some_and(|unit| is_high_surrogate(order.unit(*unit))) {
+        end -= 1;
     }
     let (block, rest) = units.split_at(end);
     let units = block.iter().map(|unit| order.unit(*unit));
@@ -496,6 +496,30 @@ mod tests {
                 );
             }
             assert_eq!(from_utf16(&utf16(&text)), text);
+        }
+    }
+
+    #[test]
+    fn pairs_stay_together_whatever_stands_before_them() {
+        let lone = [0xd800, 0xdc00, 0x41, 0xe9];
+        for lead in 0..80 {
+            for before in lone {
+                for number in 0..4 {
+                    let units = std::iter::repeat_n(0xe9, lead)
+                        .chain(std::iter::repeat_n(before, number))
+                        .chain([0xd83e, 0xdd80, 0x42]);
+                    let expected: String = char::decode_utf16(units.clone())
+                        .map(|c| c.unwrap_or(NO_CHARACTER))
+                        .collect();
+                    let little: Vec<u8> = units.clone().flat_map(u16::to_le_bytes).collect();
+                    let big: Vec<u8> = units.flat_map(u16::to_be_bytes).collect();
+                    let little = [b"\xff\xfe".as_slice(), &little].concat();
+                    let big = [b"\xfe\xff".as_slice(), &big].concat();
+                    for bytes in [little, big] {
+                        assert_eq!(decode_text(&bytes, Charset::Utf16).0, expected);
+                    }
+                }
+            }
         }
     }
 
