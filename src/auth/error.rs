@@ -265,7 +265,10 @@ fn denied(reason: Reason, claimed: &ntlm::Account, peer: IpAddr, has_accounts: b
             format!("renew the line of {name} in the file of --users with `wecrelay passwd`")
         }
         Reason::AnonymousNotAllowed => {
-            format!("add {peer} or its network to --anonymous")
+            format!(
+                "let the host log on with an account or a certificate; only if it is to need \
+                 none, add {peer} or its network to --anonymous"
+            )
         }
         Reason::Ntlmv1NotAllowed => {
             "set LmCompatibilityLevel of the host to 3 or more, or use --ntlmv1".to_owned()

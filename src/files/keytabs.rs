@@ -132,12 +132,7 @@ pub fn read(files: &[PathBuf]) -> Result<Keytab, Error> {
 #[must_use]
 pub fn weakness(keytab: &Keytab, rc4: bool) -> Option<&'static str> {
     let is_rc4 = |entry: &Entry| entry.key.enctype() == Enctype::Rc4Hmac;
-    let is_asked_for = |entry: &Entry| {
-        let class = entry.principal.split('/').next().unwrap_or_default();
-        ["HTTP", "HOST", "WSMAN"]
-            .iter()
-            .any(|known| known.eq_ignore_ascii_case(class))
-    };
+    let is_asked_for = |entry: &Entry| is_class(class_and_host(&entry.principal).0);
     if !rc4 && keytab.entries.iter().all(is_rc4) {
         Some(
             "it has RC4 keys only, and RC4 tickets are rejected; enable AES for the account \
@@ -152,6 +147,29 @@ pub fn weakness(keytab: &Keytab, rc4: bool) -> Option<&'static str> {
     } else {
         None
     }
+}
+
+/// Whether a principal is a service of this host that its account has for collectors. A domain
+/// gives a host with `HOST/NAME` tickets for `HTTP/NAME` under the same key.
+#[must_use]
+pub fn is_for(principal: &str, name: &str) -> bool {
+    let (class, host) = class_and_host(principal);
+    is_class(class) && host.eq_ignore_ascii_case(name)
+}
+
+/// Of `CLASS/HOST@REALM`; the host may be missing.
+fn class_and_host(principal: &str) -> (&str, &str) {
+    let (service, _) = principal.split_once('@').unwrap_or((principal, ""));
+    service.split_once('/').unwrap_or((service, ""))
+}
+
+/// Whether hosts request tickets for this class of services, or get those of another class with
+/// its key.
+fn is_class(class: &str) -> bool {
+    let classes = ["HTTP", "HOST", "WSMAN"];
+    classes
+        .iter()
+        .any(|known| known.eq_ignore_ascii_case(class))
 }
 
 /// Why a keytab cannot be used.
@@ -210,3 +228,29 @@ impl fmt::Display for Error {
 
 // No `source`: the text above says all, for logs that print only that.
 impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_services_of_a_host_are_those_of_its_name() {
+        let name = "wec.example.com";
+        for principal in [
+            "HTTP/wec.example.com@EXAMPLE.COM",
+            "host/WEC.example.com@EXAMPLE.COM",
+            "wsman/wec.example.com",
+        ] {
+            assert!(is_for(principal, name), "{principal}");
+        }
+        for principal in [
+            "WEC$@EXAMPLE.COM",
+            "cifs/wec.example.com@EXAMPLE.COM",
+            "HTTP/wec@EXAMPLE.COM",
+            "HTTP@EXAMPLE.COM",
+            "HTTP/wec.example.com.other@EXAMPLE.COM",
+        ] {
+            assert!(!is_for(principal, name), "{principal}");
+        }
+    }
+}

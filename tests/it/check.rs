@@ -409,6 +409,13 @@ fn keytabs_that_let_in_nobody_are_found() {
     );
     let (text, code) = check(&["--keytab", &rc4.keytab(), "--kerberos-rc4"]);
     assert_eq!(code, Some(0), "{text}");
+    let warning = "warning: --keytab has no key of HTTP/other.example, the name of --hostname";
+    let allowed = ["--keytab", &rc4.keytab(), "--kerberos-rc4", "--hostname"];
+    let (text, code) = check(&[&allowed[..], &["other.example"]].concat());
+    assert_eq!(code, Some(0), "{text}");
+    assert_all(&text, &[warning]);
+    let (text, _) = check(&[&allowed[..], &["localhost"]].concat());
+    assert!(!text.contains("warning: --keytab"), "{text}");
     // The host's own keys do not belong to a service.
     let other = rc4.file("host.keytab");
     let (text, code) = check(&["--keytab", &other]);

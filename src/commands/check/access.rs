@@ -1,6 +1,7 @@
 //! Who is allowed to connect, and the certificates that the relay presents.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use crate::commands::run::Error;
 use crate::config::Config;
@@ -69,6 +70,26 @@ pub(super) fn findings(config: &Config) -> Result<Vec<String>, Error> {
     let tls = config.tls.as_ref().map(tls::weaknesses).transpose();
     findings.extend(tls.map_err(Error::Tls)?.into_iter().flatten());
     Ok(findings)
+}
+
+/// What may be wrong with them.
+pub(super) fn warnings(config: &Config) -> Result<Vec<String>, Error> {
+    let Some(name) = config.hostname.as_deref() else {
+        return Ok(Vec::new());
+    };
+    if config.keytabs.is_empty() || name.parse::<IpAddr>().is_ok() {
+        return Ok(Vec::new());
+    }
+    let keytab = keytabs::read(&config.keytabs).map_err(Error::Keytab)?;
+    let principals = keytab.principals();
+    if principals.iter().any(|known| keytabs::is_for(known, name)) {
+        return Ok(Vec::new());
+    }
+    Ok(vec![format!(
+        "--keytab has no key of HTTP/{name}, the name of --hostname, but of {}: hosts can log on \
+         only if HTTP/{name} belongs to the account of one of these (setspn -Q HTTP/{name})",
+        principals.join(", ")
+    )])
 }
 
 fn accounts(config: &Config) -> Result<Option<String>, Error> {

@@ -86,6 +86,9 @@ pub fn run(config: &Config, probe: bool) -> Result<(), Error> {
     for finding in access::findings(config).map_err(Error::Start)? {
         report.finding(1, &finding);
     }
+    for warning in access::warnings(config).map_err(Error::Start)? {
+        report.warning(1, &warning);
+    }
     report.begin("offers");
     for subscription in &plan.subscriptions {
         offers::describe(&config.state, subscription, &plan.answers, &mut report);

@@ -6,6 +6,7 @@ use super::{Finding, Report};
 use crate::commands::probe::ask;
 use crate::config::Config;
 use crate::files::keytabs;
+use crate::protocol::kerberos::keytab::Entry;
 
 /// The event on a host that cannot resolve or does not trust a name.
 const LOOK: &str =
@@ -79,11 +80,8 @@ fn service(config: &Config, name: &str, report: &mut Report) {
         return;
     };
     let wanted = format!("HTTP/{name}");
-    let is_wanted = |principal: &str| {
-        let (service, _) = principal.split_once('@').unwrap_or((principal, ""));
-        service.eq_ignore_ascii_case(&wanted)
-    };
-    let mut entries = keytab.entries.iter().filter(|e| is_wanted(&e.principal));
+    let is_wanted = |entry: &&Entry| keytabs::is_for(&entry.principal, name);
+    let mut entries = keytab.entries.iter().filter(is_wanted);
     let on_host = report.typed(&["klist purge", "klist get HTTP/COLLECTOR"]);
     if entries.clone().next().is_none() {
         let known = keytab.principals().join(", ");

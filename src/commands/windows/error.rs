@@ -83,10 +83,15 @@ impl fmt::Display for Error {
                 )
             }
             Self::Issuers(issuers) => {
-                f.write_str("which authority issued the hosts' certificates? use one of")?;
-                issuers
+                let each: Vec<_> = issuers
                     .iter()
-                    .try_for_each(|(subject, thumb)| write!(f, "\n  --issuer {thumb} ({subject})"))
+                    .map(|(subject, thumb)| format!("--issuer {thumb} ({subject})"))
+                    .collect();
+                write!(
+                    f,
+                    "which authority issued the hosts' certificates? use one of {}",
+                    each.join(", ")
+                )
             }
             Self::NoIssuer(asked) => write!(
                 f,
