@@ -101,7 +101,8 @@ fn a_receiver_that_resets_in_mid_frame_gets_everything_in_order() {
         })
     });
     stage.proxy.strike(Fault::Reset);
-    let hosts = stage.deliver(4, 400);
+    // Enough that events are still under way at the last reset.
+    let hosts = stage.deliver(4, 600);
     stage.check(&hosts);
     assert_eq!(stage.proxy.struck(), 9, "resets");
     assert_said_once(&stage.relay, "trying again");
