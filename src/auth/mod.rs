@@ -42,7 +42,7 @@ pub use self::error::{Error, UNBOUND};
 pub use self::identity::{Identity, Subject};
 pub use self::ntlm_domain::Verdict;
 pub use self::passwords::{Credentials, Error as PasswordError, Offer, Passwords, Presented};
-pub use self::ties::{Bindings, Unbound};
+pub use self::ties::{Bindings, Unbound, collector_host};
 
 /// Which hosts may connect and how; one for all connections, replaced as a whole on reload.
 #[derive(Clone)]

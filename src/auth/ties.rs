@@ -78,7 +78,6 @@ pub(super) fn check_connection(
     }
 }
 
-/// Classes of service names by which WinRM calls a collector.
 /// Service classes under which WinRM addresses a collector.
 const CLASSES: [&str; 3] = ["HTTP", "HOST", "WSMAN"];
 
@@ -92,21 +91,31 @@ pub(super) fn check_target(
     identity: &Identity,
     target: &str,
 ) -> Result<(), Error> {
-    let (class, host) = parts(target);
-    let is_class = CLASSES
-        .iter()
-        .any(|known| known.eq_ignore_ascii_case(class));
-    let is_host = names.is_empty() || is_ours(names, host);
-    if is_class && is_host {
+    let host = collector_host(target);
+    if host.is_some_and(|host| names.is_empty() || is_ours(names, host)) {
         Ok(())
     } else {
         Err(Error::Target {
             who: identity.to_string(),
             method: identity.method,
             asked: target.to_owned(),
-            names: if is_class { names.to_vec() } else { Vec::new() },
+            names: if host.is_some() {
+                names.to_vec()
+            } else {
+                Vec::new()
+            },
         })
     }
+}
+
+/// The host in a service name such as `HTTP/collector.example@REALM`; `None` if WinRM does not
+/// address collectors by a name of this class.
+#[must_use]
+pub fn collector_host(target: &str) -> Option<&str> {
+    let (class, host) = parts(target);
+    let mut classes = CLASSES.iter();
+    let is_class = classes.any(|known| known.eq_ignore_ascii_case(class));
+    is_class.then_some(host)
 }
 
 /// Class and host of `HTTP/collector.example:5985/EXAMPLE@REALM`.

@@ -13,6 +13,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use crate::auth::collector_host;
 use crate::files::secret;
 use crate::protocol::kerberos::crypto::Enctype;
 use crate::protocol::kerberos::keytab::{self, Entry, Keytab};
@@ -132,7 +133,7 @@ pub fn read(files: &[PathBuf]) -> Result<Keytab, Error> {
 #[must_use]
 pub fn weakness(keytab: &Keytab, rc4: bool) -> Option<&'static str> {
     let is_rc4 = |entry: &Entry| entry.key.enctype() == Enctype::Rc4Hmac;
-    let is_asked_for = |entry: &Entry| is_class(class_and_host(&entry.principal).0);
+    let is_asked_for = |entry: &Entry| collector_host(&entry.principal).is_some();
     if !rc4 && keytab.entries.iter().all(is_rc4) {
         Some(
             "it has RC4 keys only, and RC4 tickets are rejected; enable AES for the account \
@@ -153,23 +154,7 @@ pub fn weakness(keytab: &Keytab, rc4: bool) -> Option<&'static str> {
 /// gives a host with `HOST/NAME` tickets for `HTTP/NAME` under the same key.
 #[must_use]
 pub fn is_for(principal: &str, name: &str) -> bool {
-    let (class, host) = class_and_host(principal);
-    is_class(class) && host.eq_ignore_ascii_case(name)
-}
-
-/// Of `CLASS/HOST@REALM`; the host may be missing.
-fn class_and_host(principal: &str) -> (&str, &str) {
-    let (service, _) = principal.split_once('@').unwrap_or((principal, ""));
-    service.split_once('/').unwrap_or((service, ""))
-}
-
-/// Whether hosts request tickets for this class of services, or get those of another class with
-/// its key.
-fn is_class(class: &str) -> bool {
-    let classes = ["HTTP", "HOST", "WSMAN"];
-    classes
-        .iter()
-        .any(|known| known.eq_ignore_ascii_case(class))
+    collector_host(principal).is_some_and(|host| host.eq_ignore_ascii_case(name))
 }
 
 /// Why a keytab cannot be used.

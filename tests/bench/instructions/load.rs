@@ -17,7 +17,7 @@ use crate::support::{Issued, TempDir, Use};
 const HOST: &str = "bench.example.com";
 const MANAGER: &str = "/wsman/SubscriptionManager/WEC";
 /// Timeout for answers: under callgrind, the relay is about fifty times slower.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The input, and the form in which the relay forwards it.
 pub(crate) struct Load {

@@ -1,18 +1,15 @@
 //! The receivers of the relay's messages.
 
-use std::io::{self, BufRead, BufReader, Read};
-use std::net::{TcpListener, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::net::TcpListener;
 use std::thread;
-use std::time::{Duration, Instant};
 
-use crate::load::{Output, PATIENCE};
+use crate::load::Output;
 use crate::receivers::{self, Protocol};
+use crate::support::StreamSink;
 
 pub(crate) enum Sink {
-    /// Octet counting over TCP: the number of messages, whatever their layout, and the port.
-    Tcp(Arc<AtomicUsize>, Output, u16),
+    /// Octet counting over TCP.
+    Tcp(StreamSink, Output),
     /// A receiver on this port that confirms messages.
     Confirming(Output, u16),
 }
@@ -20,7 +17,7 @@ pub(crate) enum Sink {
 impl Sink {
     pub(crate) fn start(output: Output) -> Self {
         let protocol = match output {
-            Output::Tcp | Output::TcpWithoutData => return Self::counting(output),
+            Output::Tcp | Output::TcpWithoutData => return Self::Tcp(StreamSink::tcp(), output),
             Output::Otlp => Protocol::Otlp,
             Output::Kafka => Protocol::Kafka,
         };
@@ -30,49 +27,18 @@ impl Sink {
         Self::Confirming(output, port)
     }
 
-    fn counting(output: Output) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let count = Arc::new(AtomicUsize::new(0));
-        let theirs = Arc::clone(&count);
-        thread::spawn(move || {
-            for stream in listener.incoming() {
-                count_frames(stream.unwrap(), &theirs).unwrap();
-            }
-        });
-        Self::Tcp(count, output, port)
-    }
-
     /// The URL of an output to this sink.
     pub(crate) fn url(&self) -> String {
         match self {
-            Self::Tcp(_, output, port) | Self::Confirming(output, port) => output.url(*port),
+            Self::Tcp(sink, output) => output.url(sink.port()),
+            Self::Confirming(output, port) => output.url(*port),
         }
     }
 
     /// Waits for `count` messages over TCP, whose arrival is not confirmed.
     pub(crate) fn wait_for(&self, count: usize) {
-        if let Self::Tcp(received, ..) = self {
-            let until = Instant::now() + PATIENCE;
-            while received.load(Ordering::Relaxed) < count {
-                assert!(Instant::now() < until, "messages do not arrive");
-                thread::sleep(Duration::from_millis(10));
-            }
+        if let Self::Tcp(sink, _) = self {
+            sink.wait_for(count);
         }
     }
-}
-
-/// Counts messages that are preceded by their length (RFC 6587 3.4.1).
-fn count_frames(stream: TcpStream, count: &AtomicUsize) -> io::Result<()> {
-    let mut reader = BufReader::new(stream);
-    let mut length = Vec::new();
-    while reader.read_until(b' ', &mut length)? > 0 {
-        let digits = str::from_utf8(&length).unwrap().trim_end();
-        let message = digits.parse().unwrap();
-        let copied = io::copy(&mut reader.by_ref().take(message), &mut io::sink())?;
-        assert_eq!(copied, message, "a message is cut");
-        count.fetch_add(1, Ordering::Relaxed);
-        length.clear();
-    }
-    Ok(())
 }
