@@ -341,7 +341,7 @@ impl Outputs {
             let (Some(socket), Some(link)) = (self.sockets.get_mut(index), hub.link(id)) else {
                 return Ok(());
             };
-            let parts = next_parts(link, socket.is_datagram());
+            let parts = next_parts(link, socket);
             let Some(first) = parts.first() else {
                 return Ok(());
             };
@@ -391,9 +391,12 @@ impl Outputs {
 
 /// What to write next: a datagram, or some batches of a stream, which would otherwise cost a
 /// packet each.
-fn next_parts(link: &Link, is_datagram: bool) -> Vec<IoSlice<'_>> {
-    if is_datagram {
+fn next_parts<'l>(link: &'l Link, socket: &OutputSocket) -> Vec<IoSlice<'l>> {
+    if socket.is_datagram() {
         return link.next_datagram().map(IoSlice::new).into_iter().collect();
+    }
+    if socket.takes_single_batches() {
+        return link.next_bytes().map(IoSlice::new).into_iter().collect();
     }
     let next = link.next_bytes().into_iter().chain(link.further_bytes());
     some_of(next).map(IoSlice::new).collect()

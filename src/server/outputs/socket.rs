@@ -139,6 +139,12 @@ impl OutputSocket {
         )
     }
 
+    /// Whether batches are written one by one. Others may write to a pipe, too, and what is short
+    /// stays in one piece (`PIPE_BUF`).
+    pub(super) fn takes_single_batches(&self) -> bool {
+        matches!(self.state, State::Open(Channel::Pipe(_)))
+    }
+
     pub(super) fn is_udp(&self) -> bool {
         matches!(self.settings.target, Target::Udp { .. })
     }
@@ -334,9 +340,7 @@ impl OutputSocket {
             Channel::Unix(s) => s.write_vectored(parts),
             Channel::Udp(s) => s.send(first),
             Channel::UnixDatagram(s) => s.send(first),
-            Channel::File(f) => f.write_vectored(parts),
-            // Others may write to it, too: what is short stays in one piece (`PIPE_BUF`).
-            Channel::Pipe(f) => f.write(first),
+            Channel::Pipe(f) | Channel::File(f) => f.write_vectored(parts),
         };
         match result {
             Ok(0) if !first.is_empty() => Err(ErrorKind::WriteZero.into()),
