@@ -51,8 +51,7 @@ impl Incremental {
             bytes = rest;
             let whole = complete(&self.held);
             if whole > 0 {
-                let rest = self.held.split_off(whole);
-                let whole = std::mem::replace(&mut self.held, rest);
+                let whole: Vec<u8> = self.held.drain(..whole).collect();
                 self.decode(&whole);
             }
         }
